@@ -1,0 +1,255 @@
+"""A network: an encoder that sets its first state, a cell, and readout heads. And what a run of it leaves."""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neurornn import _check
+from neurornn._types import State, generator, recorded
+from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.noise import AbstractNoise, GaussianNoise
+
+
+class Perturbs(Protocol):
+    """Anything that says, as data, what is done to a network during a run."""
+
+    def intervention(self, network: "Network", n_trials: int, n_steps: int) -> Intervention:
+        """Return what is done to `network` in a run of this size."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a network did in a batch of trials.
+
+    Args:
+        outputs: readout. Shape `(*stack, trial, time, out)`.
+        activity: what the units sent. Shape `(*stack, trial, time, unit)`.
+        state: the state after the last step.
+        dt: time step, ms.
+        heads: which columns of `outputs` each readout head owns.
+        spikes: spikes of each step, for spiking cells. Shape as `activity`.
+    """
+
+    outputs: Float[Tensor, "*stack trial time out"]
+    activity: Float[Tensor, "*stack trial time unit"]
+    state: State
+    dt: float
+    heads: Mapping[str, slice]
+    spikes: Float[Tensor, "*stack trial time unit"] | None = None
+
+    def frame(self) -> pd.DataFrame:
+        """Return the outputs as a table: one row a trial and step, one column an output."""
+        flat = self.outputs.detach().cpu().flatten(0, -2)
+        n_steps = self.outputs.shape[-2]
+        table = pd.DataFrame(flat.numpy(), columns=[f"out_{i}" for i in range(flat.shape[1])])
+        table.insert(0, "time", [self.dt * (i % n_steps + 1) for i in range(len(table))])
+        table.insert(0, "trial", [i // n_steps for i in range(len(table))])
+        return table
+
+
+class Network(nn.Module):
+    r"""An encoder, a cell and readout heads.
+
+    $$h_0 = E s + e, \qquad r_t = \mathrm{cell}(x_t, h_{t-1}, \xi_t), \qquad y_t = R\, r_t + c$$
+
+    Args:
+        cell: the recurrent units.
+        n_out: number of outputs; or the size of each head, by name.
+        n_start: size of what the network is told about the start of a trial, $s$; 0 for none, so that it starts at rest.
+        noise: of the recurrent units: a standard deviation (Gaussian), or a noise object.
+        readout_bias: whether the heads have a bias $c$.
+        seed: of the encoder's and the readout's initial weights.
+
+    Raises:
+        ValueError: if inputs, start or state do not fit; the message says which and how.
+
+    Example:
+        >>> import torch
+        >>> from neurornn import LeakyRate, Network, generator
+        >>> network = Network(LeakyRate(2, 16, tau=50.0, dt=10.0), n_out=3, noise=0.1)
+        >>> network(torch.zeros(4, 20, 2), generator=generator(0)).outputs.shape
+        torch.Size([4, 20, 3])
+    """
+
+    settings: dict[str, Any]
+
+    @recorded
+    def __init__(
+        self,
+        cell: AbstractCell,
+        n_out: int | Mapping[str, int],
+        *,
+        n_start: int = 0,
+        noise: float | AbstractNoise = 0.0,
+        readout_bias: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        sizes = dict(n_out) if isinstance(n_out, Mapping) else {"out": n_out}
+        self.heads: dict[str, slice] = {}
+        for name, size in sizes.items():
+            at = self.n_out
+            self.heads[name] = slice(at, at + _check.count("Network", f"n_out[{name!r}]", size))
+        self.n_start = _check.count("Network", "n_start", n_start, least=0)
+        self.noise = noise if isinstance(noise, AbstractNoise) else GaussianNoise(noise)
+        stream = generator(seed)
+        bound = 1 / math.sqrt(cell.n_units)
+        self.readout = nn.Parameter(bound * (2 * torch.rand(self.n_out, cell.n_units, generator=stream) - 1))
+        self.readout_bias = nn.Parameter(torch.zeros(self.n_out)) if readout_bias else None
+        self.encoder: nn.Parameter | None = None
+        self.encoder_bias: nn.Parameter | None = None
+        if self.n_start:
+            bound = 1 / math.sqrt(self.n_start)
+            drawn = torch.rand(cell.n_units, self.n_start, generator=stream)
+            self.encoder = nn.Parameter(bound * (2 * drawn - 1))
+            self.encoder_bias = nn.Parameter(torch.zeros(cell.n_units))
+
+    @property
+    def n_in(self) -> int:
+        """Number of input channels."""
+        return self.cell.n_in
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs over all heads."""
+        return max((head.stop for head in self.heads.values()), default=0)
+
+    @property
+    def n_units(self) -> int:
+        """Number of recurrent units."""
+        return self.cell.n_units
+
+    @property
+    def dt(self) -> float:
+        """Time step, ms."""
+        return self.cell.dt
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.readout.device
+
+    def initial(self, n_trials: int, start: Float[Tensor, "*stack trial start"] | None = None) -> State:
+        """Return the first state: at rest, or where the encoder puts it."""
+        rest = self.cell.initial(n_trials)
+        if self.encoder is None:
+            return rest
+        if start is None or start.shape[-1] != self.n_start:
+            fix = "Pass `trials.start`, or build the network with n_start=0."
+            _check.fail("Network", "start", f"given, with {self.n_start} columns", start, fix)
+        return (start @ self.encoder.mT + self.encoder_bias, *rest[1:])
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "trial time in"],
+        *,
+        start: Float[Tensor, "trial start"] | None = None,
+        state: State | None = None,
+        generator: torch.Generator | None = None,
+        perturb: Sequence[Perturbs] | Intervention = (),
+        noise: AbstractNoise | Float[Tensor, "trial time unit"] | None = None,
+    ) -> Run:
+        """Run a batch of trials.
+
+        Args:
+            inputs: what the network sees.
+            start: what the encoder is told; needed where the network has one and no `state` is given.
+            state: the state before the first step, instead of the encoder's.
+            generator: where the noise is drawn from. Without it the run is deterministic: no noise.
+            perturb: what is done to the network meanwhile. It is data; the network is not changed, and the empty
+                perturbation changes no bit of the run.
+            noise: another noise than the network's own, or the very numbers to add (so that two runs can share them).
+
+        Returns:
+            The run. With stacked perturbations every tensor has a leading `stack` axis, and all of the stack share
+            inputs and noise: differences are paired.
+        """
+        if inputs.ndim != 3 or inputs.shape[2] != self.n_in:
+            _check.fail("Network", "inputs", f"of shape (trial, time, {self.n_in})", inputs)
+        n_trials, n_steps = inputs.shape[:2]
+        if state is None:
+            state = self.initial(n_trials, start)
+        act = perturb if isinstance(perturb, Intervention) else combine(perturb, self, n_trials, n_steps)
+        drawn = self._noise(noise, (n_trials, n_steps, self.n_units), generator)
+        if act is not None and act.n_stack:
+            state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
+            inputs = inputs.expand(act.n_stack, *inputs.shape)
+        activity, state = self.cell.rollout(inputs, state, drawn, intervention=act)
+        return Run(self.read(activity), activity, state, self.dt, self.heads)
+
+    def read(self, activity: Float[Tensor, "*stack trial time unit"]) -> Float[Tensor, "*stack trial time out"]:
+        """Return what the readout makes of `activity`."""
+        outputs = activity @ self.readout.mT
+        return outputs if self.readout_bias is None else outputs + self.readout_bias
+
+    def untrained(self, seed: int) -> Self:
+        """Return a new network of the same build with fresh initial weights: the null of every comparison."""
+        return rebuilt(self, seed)
+
+    def _noise(
+        self, noise: AbstractNoise | Tensor | None, shape: tuple[int, ...], generator: torch.Generator | None
+    ) -> Tensor | None:
+        if isinstance(noise, Tensor):
+            return noise
+        source = noise if noise is not None else self.noise
+        if generator is None or source == source.scaled(0.0):
+            return None
+        return source.draw(shape, dt=self.dt, generator=generator).to(self.readout)
+
+
+def combine(perturb: Sequence[Perturbs], network: Network, n_trials: int, n_steps: int) -> Intervention | None:
+    """Return several perturbations as one intervention, applied in their order; `None` for none."""
+    whole: Intervention | None = None
+    for one in perturb:
+        this = one.intervention(network, n_trials, n_steps)
+        whole = this if whole is None else then(whole, this)
+    return whole
+
+
+def then(first: Intervention, second: Intervention) -> Intervention:
+    """Return `first` followed by `second`: gains multiply, currents add, cuts multiply."""
+    if first.n_stack and second.n_stack and first.n_stack != second.n_stack:
+        _check.fail("Network", "perturb", f"stacked {first.n_stack} deep, or not at all", second.n_stack)
+    offset = first.offset
+    if offset is not None and second.gain is not None:
+        offset = offset * second.gain
+    return Intervention(
+        gain=_product(first.gain, second.gain),
+        offset=second.offset if offset is None else offset if second.offset is None else offset + second.offset,
+        current=second.current if first.current is None else _sum(first.current, second.current),
+        synapses=_product(first.synapses, second.synapses),
+        afferents=_product(first.afferents, second.afferents),
+        resting=first.resting if first.resting is not None else second.resting,
+        n_stack=max(first.n_stack, second.n_stack),
+    )
+
+
+def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a * b
+
+
+def _sum(a: Tensor, b: Tensor | None) -> Tensor:
+    return a if b is None else a + b
+
+
+def rebuilt(module: Any, seed: int) -> Any:
+    """Return a new object of the same class and settings, with every `seed` in it moved by `seed`."""
+    settings = {}
+    for name, value in module.settings.items():
+        if name == "seed":
+            value = value + 7919 * (seed + 1)
+        elif hasattr(value, "settings"):
+            value = rebuilt(value, seed)
+        else:
+            value = copy.deepcopy(value)
+        settings[name] = value
+    return type(module)(**settings).to(getattr(module, "device", "cpu"))

@@ -1,0 +1,241 @@
+"""Wiring: what the recurrent weights of a network may be.
+
+A wiring is either free (`Dense`, `LowRank`) or wraps another one (`Sparse`, `Dale`, `NoAutapses`), so that they compose:
+`Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows post-synaptic.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neurornn import _check
+from neurornn._types import generator, recorded
+
+
+class AbstractWiring(nn.Module, ABC):
+    """A rule for the recurrent weights, with its free parameters.
+
+    Attributes:
+        n_units: number of units.
+        settings: the constructor's arguments.
+    """
+
+    n_units: int
+    settings: dict[str, Any]
+
+    @abstractmethod
+    def forward(self) -> Float[Tensor, "unit unit"]:
+        """Return the effective weights: entry `[post, pre]`."""
+
+    @abstractmethod
+    def rescale(self, factor: Float[Tensor, "#unit #unit"]) -> None:
+        """Multiply the weights by `factor` in place, as far as the rule allows. For initialisation only."""
+
+
+class Dense(AbstractWiring):
+    r"""Every unit may talk to every unit: $W_{ij} \sim \mathcal N(0, g^2/N)$ at the start, then free.
+
+    For large $N$ its spectral radius is $g$ (Girko's circular law).
+
+    Args:
+        n_units: number of units, $N$.
+        gain: $g$.
+        seed: of the initial weights.
+
+    Example:
+        >>> from neurornn import Dense
+        >>> Dense(5)().shape
+        torch.Size([5, 5])
+    """
+
+    @recorded
+    def __init__(self, n_units: int, *, gain: float = 1.0, seed: int = 0) -> None:
+        super().__init__()
+        self.n_units = _check.count("Dense", "n_units", n_units)
+        scale = _check.not_negative("Dense", "gain", gain) / self.n_units**0.5
+        self.weight = nn.Parameter(scale * torch.randn(n_units, n_units, generator=generator(seed)))
+
+    def forward(self) -> Tensor:
+        return self.weight
+
+    def rescale(self, factor: Tensor) -> None:
+        with torch.no_grad():
+            self.weight.mul_(factor)
+
+
+class LowRank(AbstractWiring):
+    r"""Weights of rank $R$: $W = \frac{1}{N} m n^\top$, the connectivity of low-dimensional dynamics.
+
+    Args:
+        n_units: number of units, $N$.
+        rank: $R$.
+        gain: standard deviation of the entries of $m$ and $n$ at the start.
+        seed: of the initial vectors.
+
+    References:
+        Mastrogiuseppe & Ostojic (2018), doi:10.1016/j.neuron.2018.07.003.
+
+    Example:
+        >>> import torch
+        >>> from neurornn import LowRank
+        >>> int(torch.linalg.matrix_rank(LowRank(20, rank=2)()))
+        2
+    """
+
+    @recorded
+    def __init__(self, n_units: int, *, rank: int = 1, gain: float = 1.0, seed: int = 0) -> None:
+        super().__init__()
+        self.n_units = _check.count("LowRank", "n_units", n_units)
+        if _check.count("LowRank", "rank", rank) > n_units:
+            _check.fail("LowRank", "rank", f"at most the number of units, {n_units}", rank, "Use Dense.")
+        stream = generator(seed)
+        self.m = nn.Parameter(gain * torch.randn(n_units, rank, generator=stream))
+        self.n = nn.Parameter(gain * torch.randn(n_units, rank, generator=stream))
+
+    def forward(self) -> Tensor:
+        return self.m @ self.n.T / self.n_units
+
+    def rescale(self, factor: Tensor) -> None:
+        rows = factor.shape[0] == 1
+        if not rows:
+            _check.fail("LowRank.rescale", "factor", "one number for each column", factor, "A rank is kept by no other.")
+        with torch.no_grad():
+            self.n.mul_(factor.T)
+
+
+class Sparse(AbstractWiring):
+    r"""Only a random fraction of the connections of another wiring: $W = M \odot W_0 / \sqrt{p}$.
+
+    The mask is drawn once and survives learning: a missing connection never comes back. Each unit receives the same
+    number of connections.
+
+    Args:
+        inner: the wiring whose connections are thinned.
+        density: $p$, the fraction that is kept.
+        seed: of the mask.
+
+    Example:
+        >>> from neurornn import Dense, Sparse
+        >>> int((Sparse(Dense(10), density=0.2)() != 0).sum())
+        20
+    """
+
+    mask: Tensor
+
+    @recorded
+    def __init__(self, inner: AbstractWiring, *, density: float, seed: int = 0) -> None:
+        super().__init__()
+        self.inner = inner
+        self.n_units = inner.n_units
+        _check.fraction("Sparse", "density", density)
+        kept = round(density * self.n_units)
+        if kept == 0:
+            fix = f"Use at least {1 / self.n_units:.2g}."
+            _check.fail("Sparse", "density", "large enough for one connection a unit", density, fix)
+        order = torch.rand(self.n_units, self.n_units, generator=generator(seed)).argsort(dim=1)
+        self.register_buffer("mask", (order < kept).float())
+        self.inner.rescale(torch.full((1, 1), density**-0.5))
+
+    def forward(self) -> Tensor:
+        return self.inner() * self.mask
+
+    def rescale(self, factor: Tensor) -> None:
+        self.inner.rescale(factor)
+
+
+class NoAutapses(AbstractWiring):
+    """Another wiring without connections of a unit onto itself.
+
+    Args:
+        inner: the wiring whose diagonal is cut.
+    """
+
+    mask: Tensor
+
+    @recorded
+    def __init__(self, inner: AbstractWiring) -> None:
+        super().__init__()
+        self.inner = inner
+        self.n_units = inner.n_units
+        self.register_buffer("mask", 1.0 - torch.eye(self.n_units))
+
+    def forward(self) -> Tensor:
+        return self.inner() * self.mask
+
+    def rescale(self, factor: Tensor) -> None:
+        self.inner.rescale(factor)
+
+
+class Dale(AbstractWiring):
+    r"""Dale's law on another wiring: a unit excites all of its targets or inhibits all of them.
+
+    $W_{ij} = s_j\,|W^0_{ij}|$ with $s_j = +1$ for the first units (excitatory) and $-1$ for the rest.
+
+    At the start excitation and inhibition of every unit are balanced, $\sum_j W_{ij} = 0$: the few inhibitory columns
+    are scaled up, row by row where the inner wiring allows it. Without that, the mean of the weights leaves one large
+    outlier eigenvalue far outside the disc of the others, and the network is unstable or saturated from the first step.
+    The spectral radius is then set to that of the inner wiring.
+
+    Args:
+        inner: the wiring whose magnitudes are used.
+        excitatory: fraction of excitatory units, in (0, 1).
+
+    References:
+        Song, Yang & Wang (2016), doi:10.1371/journal.pcbi.1004792; Rajan & Abbott (2006),
+        doi:10.1103/PhysRevLett.97.188104.
+
+    Example:
+        >>> from neurornn import Dale, Dense
+        >>> weights = Dale(Dense(10), excitatory=0.8)()
+        >>> bool((weights[:, :8] >= 0).all() and (weights[:, 8:] <= 0).all())
+        True
+    """
+
+    signs: Tensor
+
+    @recorded
+    def __init__(self, inner: AbstractWiring, *, excitatory: float = 0.8) -> None:
+        super().__init__()
+        self.inner = inner
+        self.n_units = inner.n_units
+        n_exc = round(_check.fraction("Dale", "excitatory", excitatory) * self.n_units)
+        if not 0 < n_exc < self.n_units:
+            fix = f"Some units must excite and some inhibit; {self.n_units} units allow {1 / self.n_units:.2g} steps."
+            _check.fail("Dale", "excitatory", "a fraction that leaves both kinds", excitatory, fix)
+        signs = torch.ones(self.n_units)
+        signs[n_exc:] = -1.0
+        self.register_buffer("signs", signs)
+        self._balance(n_exc)
+
+    def _balance(self, n_exc: int) -> None:
+        with torch.no_grad():
+            target = _radius(self.inner())
+            size = self.inner().abs()
+            exc, inh = size[:, :n_exc].sum(1, keepdim=True), size[:, n_exc:].sum(1, keepdim=True)
+            if isinstance(_free(self.inner), LowRank):
+                exc, inh = exc.sum(0, keepdim=True), inh.sum(0, keepdim=True)
+            factor = torch.ones(len(exc), self.n_units)
+            factor[:, n_exc:] = torch.where(inh > 0, exc / inh.clamp(min=1e-12), 1.0)
+            self.inner.rescale(factor)
+            radius = _radius(self())
+            if radius > 0:
+                self.inner.rescale(torch.full((1, 1), target / radius))
+
+    def forward(self) -> Tensor:
+        return self.inner().abs() * self.signs
+
+    def rescale(self, factor: Tensor) -> None:
+        self.inner.rescale(factor)
+
+
+def _free(wiring: AbstractWiring) -> AbstractWiring:
+    while isinstance(wiring, Sparse | NoAutapses | Dale):
+        wiring = wiring.inner
+    return wiring
+
+
+def _radius(weights: Tensor) -> float:
+    return float(torch.linalg.eigvals(weights.double()).abs().max())
