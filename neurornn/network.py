@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import pandas as pd
 import torch
@@ -17,6 +17,7 @@ from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
 
 
+@runtime_checkable
 class Perturbs(Protocol):
     """Anything that says, as data, what is done to a network during a run."""
 
