@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
@@ -192,7 +192,7 @@ class Network(nn.Module):
         outputs = activity @ self.readout.mT
         return outputs if self.readout_bias is None else outputs + self.readout_bias
 
-    def untrained(self, seed: int) -> Self:
+    def untrained(self, seed: int) -> "Network":
         """Return a new network of the same build with fresh initial weights: the null of every comparison."""
         return rebuilt(self, seed)
 

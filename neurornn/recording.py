@@ -6,23 +6,15 @@ analyses a `Recording` asks which it was.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float
 
 from neurornn import _check
+from neurornn.binned import TICKS, averaged, counted, inside, ticks
+from neurornn.binned import Binned as Binned
 from neurornn.errors import RecordingError
-
-TICKS = 1_000_000
-"""Integer ticks a millisecond: all edges and all comparisons are made on whole nanoseconds."""
-
-
-def ticks(times: float | np.ndarray) -> np.ndarray:
-    """Return times (ms) as whole nanoseconds, the nearest ones."""
-    return np.rint(np.asarray(times, dtype=np.float64) * TICKS).astype(np.int64)
-
 
 @dataclass(frozen=True, eq=False)
 class Signal:
@@ -60,51 +52,10 @@ class Signal:
         columns = [np.interp(times, self.times, column, left=np.nan, right=np.nan) for column in self.values.T]
         return np.stack(columns, axis=1) if columns else np.empty((len(times), 0))
 
-    def between(self, start: float, stop: float) -> Self:
+    def between(self, start: float, stop: float) -> "Signal":
         """Return the samples in `[start, stop]`, ms."""
         keep = (self.times >= start) & (self.times <= stop)
         return replace(self, times=self.times[keep], values=self.values[keep])
-
-
-@dataclass(frozen=True, eq=False)
-class Binned:
-    """A recording on a regular grid, one row a bin: what every statistic starts from.
-
-    Bins never cross the border between two trials. A spike on an edge belongs to the bin that starts there.
-
-    Args:
-        values: spike counts, or mean activity. NaN where a unit was not recorded. Shape `(bin, unit)`.
-        times: bin centres. Shape `(bin,)`, ms.
-        trial: the row of `Recording.trials` that each bin lies in. Shape `(bin,)`.
-        dt: bin width, ms.
-        counts: whether `values` are spike counts (else mean activity).
-        leftover: spikes of each unit that lie in no bin (no whole bin was left for them, they lie outside the trials, or
-            the unit was recorded for only a part of the bin). Shape `(unit,)`.
-        behaviour: each signal of the recording at the bin centres. Shapes `(bin, dimension)`.
-    """
-
-    values: Float[np.ndarray, "bin unit"]
-    times: Float[np.ndarray, " bin"]
-    trial: Int[np.ndarray, " bin"]
-    dt: float
-    counts: bool
-    leftover: Int[np.ndarray, " unit"]
-    behaviour: Mapping[str, Float[np.ndarray, "bin dimension"]]
-
-    @property
-    def rates(self) -> Float[np.ndarray, "bin unit"]:
-        """Counts as Hz; activity as it is."""
-        return self.values / (self.dt / 1000.0) if self.counts else self.values
-
-    def where(self, keep: Shaped[np.ndarray, " bin"]) -> Self:
-        """Return only the bins of a boolean mask or an index."""
-        return replace(
-            self,
-            values=self.values[keep],
-            times=self.times[keep],
-            trial=self.trial[keep],
-            behaviour={name: values[keep] for name, values in self.behaviour.items()},
-        )
 
 
 def _interval(t_start: float, t_stop: float) -> pd.DataFrame:
@@ -277,7 +228,7 @@ class Recording:
         counts = np.array([len(train) for train in self.spikes], dtype=float)
         return np.divide(counts, seconds, out=np.full(self.n_units, np.nan), where=seconds > 0)
 
-    def select(self, units: Iterable[object]) -> Self:
+    def select(self, units: Iterable[object]) -> "Recording":
         """Return the recording of only these unit ids, in this order."""
         units = list(units)
         unknown = [u for u in units if u not in self.units.index]
@@ -293,7 +244,7 @@ class Recording:
             observed={u: self.observed[u] for u in units if u in self.observed},
         )
 
-    def between(self, start: float, stop: float) -> Self:
+    def between(self, start: float, stop: float) -> "Recording":
         """Return the recording of `[start, stop]` (ms), on the same clock.
 
         Activity is cut at whole samples. Trials and epochs that reach outside are cut; those outside are dropped.
@@ -337,7 +288,7 @@ class Recording:
             observed=observed,
         )
 
-    def with_trials(self, trials: pd.DataFrame) -> Self:
+    def with_trials(self, trials: pd.DataFrame) -> "Recording":
         """Return the same recording with other trials (`start` and `stop` in ms, and any condition columns)."""
         return replace(self, trials=trials)
 
@@ -378,46 +329,7 @@ class Recording:
         behaviour = {name: signal.at(times) for name, signal in self.behaviour.items()}
         return Binned(values, times, trial, float(dt), self.spikes is not None, leftover, behaviour)
 
-    def _count(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        assert self.spikes is not None
-        values = np.zeros((len(lower), self.n_units))
-        leftover = np.zeros(self.n_units, dtype=np.int64)
-        overlapping = np.any(lower[1:] < upper[:-1])
-        if overlapping:
-            fix = "Cut overlapping trials apart, or bin them one by one."
-            _check.fail("Recording.binned", "trials", "in order, without overlap", self.trials, fix, error=RecordingError)
-        for i, train in enumerate(self.spikes):
-            at = ticks(train)
-            bin_ = np.searchsorted(lower, at, side="right") - 1
-            hit = (bin_ >= 0) & (at < upper[np.maximum(bin_, 0)])
-            values[:, i] = np.bincount(bin_[hit], minlength=len(lower))
-            leftover[i] = len(train) - int(hit.sum())
-        return values, leftover
-
-    def _average(self, lower: np.ndarray, upper: np.ndarray, dt: float) -> np.ndarray:
-        assert self.activity is not None and self.dt is not None
-        if dt < self.dt * (1 - 1e-9):
-            must = f"at least the sampling step, {self.dt:g} ms"
-            _check.fail("Recording.binned", "dt", must, dt, error=RecordingError)
-        centres = ticks(self.t_start + (np.arange(len(self.activity)) + 0.5) * self.dt)
-        first, last = np.searchsorted(centres, lower), np.searchsorted(centres, upper)
-        known = np.isfinite(self.activity)
-        nothing = np.zeros((1, self.n_units))
-        total = np.concatenate([nothing, np.cumsum(np.where(known, self.activity, 0.0), axis=0, dtype=np.float64)])
-        n_known = np.concatenate([nothing, np.cumsum(known, axis=0)])
-        n_samples = n_known[last] - n_known[first]
-        empty = np.full((len(lower), self.n_units), np.nan)
-        return np.divide(total[last] - total[first], n_samples, out=empty, where=n_samples > 0)
-
 
 def _cut(table: pd.DataFrame, start: float, stop: float) -> pd.DataFrame:
     keep = (table["stop"] > start) & (table["start"] < stop)
     return table[keep].assign(start=table["start"].clip(start, stop), stop=table["stop"].clip(start, stop))
-
-
-def _inside(lower: np.ndarray, upper: np.ndarray, intervals: np.ndarray) -> np.ndarray:
-    """Which bins lie wholly in one of the intervals."""
-    inside = np.zeros(len(lower), dtype=bool)
-    for start, stop in intervals:
-        inside |= (lower >= start) & (upper <= stop)
-    return inside

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -93,7 +92,7 @@ class Trials:
         steps = torch.arange(self.n_steps, device=first.device)
         return (steps >= first[:, None]) & (steps < last[:, None])
 
-    def select(self, index: Int[np.ndarray, " index"] | slice) -> Self:
+    def select(self, index: Int[np.ndarray, " index"] | slice) -> "Trials":
         """Return the trials at `index` (rows, or a slice)."""
 
         def rows(value: object) -> object:
@@ -107,7 +106,7 @@ class Trials:
 
         return replace(self, **{f.name: rows(getattr(self, f.name)) for f in fields(self)})
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Trials":
         """Return the same trials with every tensor on `device`."""
 
         def moved(value: object) -> object:
