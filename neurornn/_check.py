@@ -11,8 +11,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from neurornn.errors import BadValue
 
-def fail(owner: str, name: str, must: str, got: Any, fix: str = "", *, error: type[Exception] = ValueError) -> NoReturn:
+
+def fail(owner: str, name: str, must: str, got: Any, fix: str = "", *, error: type[Exception] = BadValue) -> NoReturn:
     """Raise `error` with the one sentence that every refusal of this package uses."""
     raise error(f"{owner}: `{name}` must be {must}; got {shown(got)}.{' ' + fix if fix else ''}")
 
@@ -61,7 +63,7 @@ def count(owner: str, name: str, value: Any, fix: str = "", *, least: int = 1) -
     return int(value)
 
 
-def finite(owner: str, name: str, value: Any, fix: str = "", *, error: type[Exception] = ValueError) -> np.ndarray:
+def finite(owner: str, name: str, value: Any, fix: str = "", *, error: type[Exception] = BadValue) -> np.ndarray:
     """Return `value` as an array if none of its entries is NaN or infinite."""
     array = np.asarray(value, dtype=float)
     bad = int(np.count_nonzero(~np.isfinite(array)))

@@ -5,6 +5,10 @@ class NeurornnError(Exception):
     """Any error that this package raises on purpose."""
 
 
+class BadValue(NeurornnError, ValueError):
+    """A value cannot be what was asked for."""
+
+
 class RecipeError(NeurornnError, ValueError):
     """A recipe (TOML) asks for something that does not exist or does not fit."""
 

@@ -1,0 +1,250 @@
+"""Claims: a fit recipe run over seeds, its gates judged, and the card that says what came out."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from neurornn import _check
+from neurornn.errors import RecipeError
+from neurornn.fit.build import build, describe
+from neurornn.library import find
+from neurornn.network import Network, rebuilt
+from neurornn.recipe import FitRecipe, Gate, load_fit_recipe
+from neurornn.source import load_recording
+from neurornn.study import STUDIES, AbstractStudy, Findings, Plan
+from neurornn.study.base import Say, quiet
+from neurornn.task.base import AbstractTask
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What came out of one gate.
+
+    Args:
+        gate: what was asked for.
+        values: what each seed gave.
+    """
+
+    gate: Gate
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The median over seeds: what is judged."""
+        return statistics.median(self.values)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the median meets the bound."""
+        return self.gate.holds(self.median)
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """What came out of a claim: every gate with every seed's number, and what it was run with.
+
+    Args:
+        name: of the recipe.
+        size: "small" or "full".
+        seeds: that were run.
+        verdicts: one a gate.
+        quantities: every number of every seed, gated or not.
+        minutes: wall time of each seed.
+        digest: hash of the recipe as it was run.
+        versions: of what computed it.
+    """
+
+    name: str
+    size: str
+    seeds: tuple[int, ...]
+    verdicts: tuple[Verdict, ...]
+    quantities: tuple[Mapping[str, float], ...]
+    minutes: tuple[float, ...]
+    digest: str
+    versions: Mapping[str, str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every gate holds. A claim without gates claims nothing and does not hold."""
+        return bool(self.verdicts) and all(verdict.holds for verdict in self.verdicts)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a gate: what was needed, what each seed gave, their median, and whether it holds."""
+        rows = []
+        for verdict in self.verdicts:
+            per_seed = {f"seed {seed}": value for seed, value in zip(self.seeds, verdict.values, strict=True)}
+            rows.append(
+                {
+                    "gate": verdict.gate.quantity,
+                    "needed": verdict.gate.needed(),
+                    **per_seed,
+                    "median": verdict.median,
+                    "pass": verdict.holds,
+                    "because": verdict.gate.because,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def to_json(self) -> str:
+        """Return the card as JSON; numbers that are not finite are written as text, so that any reader takes it."""
+        gates = [
+            {
+                "quantity": verdict.gate.quantity,
+                "needed": verdict.gate.needed(),
+                "because": verdict.gate.because,
+                "values": [_plain(value) for value in verdict.values],
+                "median": _plain(verdict.median),
+                "pass": verdict.holds,
+            }
+            for verdict in self.verdicts
+        ]
+        quantities = [{name: _plain(value) for name, value in seed.items()} for seed in self.quantities]
+        card = {
+            "claim": self.name,
+            "size": self.size,
+            "pass": self.holds,
+            "seeds": list(self.seeds),
+            "gates": gates,
+            "quantities": quantities,
+            "minutes": [round(minutes, 2) for minutes in self.minutes],
+            "recipe": self.digest,
+            "versions": dict(self.versions),
+        }
+        return json.dumps(card, indent=2, allow_nan=False) + "\n"
+
+
+def run_recipe(
+    name: str | Path, *, size: str = "small", seed: int | None = None, progress: bool = True, say: Say = quiet
+) -> Findings:
+    """Run a fit recipe once and return what its study found.
+
+    Args:
+        name: of the recipe, or a path.
+        size: "small" or "full".
+        seed: instead of the recipe's own.
+        progress: whether to show progress bars.
+        say: where stages are told.
+
+    Raises:
+        RecipeError: if the recipe asks for something that does not exist.
+        SourceError: if its recording cannot be had.
+    """
+    recipe = load_fit_recipe(name).sized(size)
+    study = build(recipe.study, also=STUDIES)
+    if not isinstance(study, AbstractStudy):
+        fix = f"There are: {', '.join(sorted(STUDIES))}."
+        _check.fail("recipe", "study.type", "a study", recipe.study.get("type"), fix, error=RecipeError)
+    recording = load_recording(recipe.recording.name) if recipe.recording is not None else None
+    plan = Plan(
+        network=lambda task, seed: _network(recipe.network, task, seed),
+        task=lambda **known: _task(recipe.task, known),
+        train=dict(recipe.train),
+        recording=recording,
+        seed=recipe.seed if seed is None else seed,
+        name=Path(name).stem,
+        progress=progress,
+        say=say,
+    )
+    return study.run(plan)
+
+
+def check(
+    name: str | Path, *, size: str = "small", seeds: int = 1, progress: bool = True, say: Say = quiet
+) -> Card:
+    """Run a claim over fresh seeds and judge its gates by the median.
+
+    Args:
+        name: of the recipe, or a path.
+        size: "small" or "full".
+        seeds: how many, counted up from the recipe's own.
+        progress: whether to show progress bars.
+        say: where stages are told.
+
+    Raises:
+        RecipeError: if a gate asks for a quantity that the study does not give; known before the card is written.
+    """
+    _check.count("check", "seeds", seeds)
+    recipe = load_fit_recipe(name).sized(size)
+    chosen = tuple(range(recipe.seed, recipe.seed + seeds))
+    quantities: list[Mapping[str, float]] = []
+    minutes: list[float] = []
+    for seed in chosen:
+        say(f"seed {seed}")
+        begun = time.monotonic()
+        quantities.append(run_recipe(name, size=size, seed=seed, progress=progress, say=say).quantities)
+        minutes.append((time.monotonic() - begun) / 60)
+        for gate in recipe.gate:
+            if gate.quantity not in quantities[-1]:
+                fix = _check.near(gate.quantity, quantities[-1])
+                _check.fail("gate", "quantity", "one that the study gives", gate.quantity, fix, error=RecipeError)
+    verdicts = tuple(Verdict(gate, tuple(each[gate.quantity] for each in quantities)) for gate in recipe.gate)
+    return Card(
+        find("fits", name).stem,
+        size,
+        chosen,
+        verdicts,
+        tuple(quantities),
+        tuple(minutes),
+        recipe.digest(),
+        _versions(),
+    )
+
+
+def write_card(card: Card, recipe: Path, target: Path | None = None) -> Path:
+    """Write a card beside its recipe (`NAME/card.json`), or in `./fits` where that folder cannot be written.
+
+    The file is replaced whole or not at all.
+    """
+    beside = recipe.parent if os.access(recipe.parent, os.W_OK) and recipe.parent.name == "fits" else Path("fits")
+    path = target if target is not None else beside / recipe.stem / "card.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".part")
+    half.write_text(card.to_json(), encoding="utf-8")
+    os.replace(half, path)
+    return path
+
+
+def _network(table: Mapping[str, Any], task: AbstractTask, seed: int) -> Network:
+    """Build the recipe's network around a task: sizes and time step come from the task and are not written down."""
+    if not isinstance(table.get("cell"), Mapping):
+        fix = 'Add [network.cell] type = "LeakyRate".'
+        _check.fail("recipe", "network.cell", "a table", table.get("cell"), fix, error=RecipeError)
+    from_task = {"network": {"n_out", "n_start"} & set(table), "network.cell": {"n_in", "dt"} & set(table["cell"])}
+    for place, keys in from_task.items():
+        for key in keys:
+            _check.fail("recipe", f"{place}.{key}", "left to the task", "a value", "Remove it.", error=RecipeError)
+    cell = {"n_in": task.n_in, "dt": task.dt, **table["cell"]}
+    sizes = {"n_out": task.n_out, "n_start": task.n_start}
+    return rebuilt(build({"type": "Network", **sizes, **table, "cell": cell}), seed)
+
+
+def _task(table: Mapping[str, Any], known: Mapping[str, Any]) -> AbstractTask:
+    described = {name: describe(value) if is_dataclass(value) else value for name, value in known.items()}
+    task = build({**described, **table})
+    if not isinstance(task, AbstractTask):
+        _check.fail("recipe", "task.type", "a task", type(task).__name__, error=RecipeError)
+    return task
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "neurornn": version("neurornn"),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+    }
+
+
+def _plain(value: float) -> float | str:
+    value = float(value)
+    return value if value == value and abs(value) != float("inf") else str(value)

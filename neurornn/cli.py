@@ -1,0 +1,275 @@
+"""The commands. Each loads what it needs when it runs, so that `--help` answers at once."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from neurornn.errors import NeurornnError
+
+app = typer.Typer(
+    help="Train recurrent networks on the tasks that animals do, and compare them with recordings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data = typer.Typer(help="The recordings that recipes name.", no_args_is_help=True)
+app.add_typer(data, name="data")
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+Size = Annotated[str, typer.Option(help="small (minutes) or full (the size of the paper)")]
+Seed = Annotated[int | None, typer.Option(help="instead of the recipe's own")]
+Folder = Annotated[Path, typer.Argument(help="a folder that `neurornn fit` saved", exists=True, file_okay=False)]
+Out = Annotated[Path | None, typer.Option(help="where to write")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the tasks, recordings and fits that can be named, your own and the shipped ones."""
+    from neurornn.library import find, names, read
+
+    for kind, what in (("fits", "fit NAME, check NAME"), ("tasks", "in Python: load_task(NAME)"), ("data", "data show NAME")):
+        table = Table(title=f"{kind}  ({what})", title_justify="left", box=None, pad_edge=False)
+        table.add_column("name", style="bold")
+        table.add_column("title")
+        for name in names(kind):  # type: ignore[arg-type]
+            recipe = read(find(kind, name))  # type: ignore[arg-type]
+            about = recipe.get("about", recipe)
+            table.add_row(name, str(about.get("title", about.get("description", ""))))
+        out.print(table)
+        out.print()
+
+
+@app.command()
+def fit(
+    name: Annotated[str, typer.Argument(help="a fit recipe: its name, or a path")],
+    size: Size = "small",
+    seed: Seed = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="folder to write; runs/NAME where absent")] = None,
+) -> None:
+    """Run a fit recipe: train, measure, and write fit, tables and report.html."""
+    from neurornn.claim import run_recipe
+    from neurornn.library import find
+    from neurornn.report import report
+
+    stem = find("fits", name).stem
+    folder = out_dir if out_dir is not None else Path("runs") / stem
+    findings = run_recipe(name, size=size, seed=seed, say=_say)
+    folder.mkdir(parents=True, exist_ok=True)
+    findings.fit.save(folder / "fit")
+    for part, result in findings.parts.items():
+        result.frame().to_csv(folder / f"{part}.csv")
+    findings.frame().to_csv(folder / "quantities.csv", index=False)
+    page = report(findings.fit, notes=findings.notes, quantities=findings.quantities, **findings.parts)
+    path = page.save(folder / "report.html")
+    for note in findings.notes:
+        out.print(f"[yellow]{note}[/yellow]")
+    _show(findings.quantities)
+    out.print(f"report: [bold]{path}[/bold]")
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="a fit recipe: its name, or a path")],
+    size: Size = "small",
+    seeds: Annotated[int, typer.Option(help="how many fresh seeds; gates are judged by the median")] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="where the card goes; fits/NAME/card.json if absent")] = None,
+) -> None:
+    """Re-run a claim and judge its gates. Exits 0 only if every gate holds."""
+    from neurornn.claim import check, write_card
+    from neurornn.library import find
+
+    card = check(name, size=size, seeds=seeds, say=_say)
+    table = Table(title=f"{card.name}, size {card.size}", title_justify="left")
+    frame = card.frame()
+    for column in frame.columns:
+        table.add_column(str(column))
+    for row in frame.itertuples(index=False):
+        cells = [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row]
+        style = "" if row[list(frame.columns).index("pass")] else "red"
+        table.add_row(*cells, style=style)
+    out.print(table)
+    out.print(f"card: {write_card(card, find('fits', name), json_file)}")
+    if not card.holds:
+        err.print("[red]Not every gate holds.[/red]")
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    folder: Folder,
+    recording: Annotated[str, typer.Argument(help="a recording: its name, or a path (.nwb, .h5)")],
+    to: Out = None,
+) -> None:
+    """Compare a saved fit with a recording, driven through the animal's own behaviour. Nulls are always shown."""
+    from neurornn.compare import RidgePredictivity
+    from neurornn.compare import compare as compare_
+    from neurornn.fit import Fit
+    from neurornn.source import load_recording
+    from neurornn.statistics import laps
+
+    brain = load_recording(recording)
+    brain = brain.with_trials(laps(brain)) if "linear" in brain.behaviour else brain
+    result = compare_(Fit.load(folder), brain, RidgePredictivity())
+    _table(result.summary())
+    _write(result.frame(), to)
+
+
+@app.command()
+def lesion(
+    folder: Folder,
+    units: Annotated[str, typer.Option(help="the units to silence: 0,1,2 or 0-9")],
+    controls: Annotated[int, typer.Option(help="matched random controls")] = 999,
+    seed: Annotated[int, typer.Option(help="of trials, noise and controls")] = 0,
+    to: Out = None,
+) -> None:
+    """Silence units of a saved fit, beside matched random controls on the same trials and noise."""
+    from neurornn.fit import Fit
+    from neurornn.perturb import lesion as lesion_
+
+    result = lesion_(Fit.load(folder), units=_units(units), controls=controls, seed=seed)
+    _table(result.summary())
+    _write(result.frame(), to)
+
+
+@app.command()
+def reactivate(
+    folder: Folder,
+    trials: Annotated[int, typer.Option(help="quiescent trials")] = 200,
+    steps: Annotated[int, typer.Option(help="steps of each")] = 1000,
+    seed: Annotated[int, typer.Option(help="of starts and noise")] = 0,
+    to: Out = None,
+) -> None:
+    """Let a saved fit run without input, and compare where it goes with where it went when active."""
+    from neurornn.fit import Fit
+    from neurornn.reactivate import reactivate as reactivate_
+
+    result = reactivate_(Fit.load(folder), trials=trials, steps=steps, seed=seed)
+    _table(result.frame())
+    _write(result.frame(), to)
+
+
+@app.command()
+def report(
+    folder: Folder,
+    recording: Annotated[str | None, typer.Option(help="a recording to compare with")] = None,
+    units: Annotated[str | None, typer.Option(help="units to silence: 0,1,2 or 0-9")] = None,
+    to: Annotated[Path, typer.Option(help="the page")] = Path("report.html"),
+) -> None:
+    """Write one self-contained page about a saved fit: training, reactivation, and what else is asked for."""
+    from neurornn.compare import RidgePredictivity
+    from neurornn.compare import compare as compare_
+    from neurornn.fit import Fit
+    from neurornn.perturb import lesion as lesion_
+    from neurornn.reactivate import reactivate as reactivate_
+    from neurornn.report import report as report_
+    from neurornn.source import load_recording
+    from neurornn.statistics import laps
+
+    saved = Fit.load(folder)
+    parts: dict[str, object] = {}
+    if recording is not None:
+        brain = load_recording(recording)
+        brain = brain.with_trials(laps(brain)) if "linear" in brain.behaviour else brain
+        parts["compare"] = compare_(saved, brain, RidgePredictivity())
+    if units is not None:
+        parts["lesion"] = lesion_(saved, units=_units(units))
+    if saved.network.n_start:
+        parts["reactivation"] = reactivate_(saved)
+    out.print(f"report: [bold]{report_(saved, **parts).save(to)}[/bold]")
+
+
+@app.command()
+def cite(
+    name: Annotated[str, typer.Argument(help="a fit recipe: its name, or a path")],
+) -> None:
+    """Print the references of exactly what a fit recipe uses."""
+    from neurornn.cite import references
+
+    for reference in references(name):
+        out.print(reference)
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the recordings and say where each would be read from."""
+    from neurornn.source import available
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "description", "found"):
+        table.add_column(column)
+    for row in available():
+        table.add_row(*(str(cell) for cell in row))
+    out.print(table)
+
+
+@data.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="a recording")]) -> None:
+    """Download a recording from its origin, check it, and keep it in the cache."""
+    from neurornn.source import fetch
+
+    for path in fetch(name).values():
+        out.print(str(path))
+
+
+@data.command("show")
+def data_show(name: Annotated[str, typer.Argument(help="a recording: its name, or a path")]) -> None:
+    """Read a recording and say what is in it."""
+    from neurornn.source import load_recording
+
+    recording = load_recording(name)
+    out.print(repr(recording))
+    for key, value in recording.source.items():
+        out.print(f"  {key}: {value}")
+    _table(recording.frame())
+
+
+def main() -> None:
+    """Run the command; an error that is raised on purpose is one red sentence, not a traceback."""
+    try:
+        app()
+    except NeurornnError as error:
+        err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False)
+        sys.exit(2)
+
+
+def _say(line: str) -> None:
+    out.print(f"[dim]·[/dim] {line}", highlight=False)
+
+
+def _show(quantities: object) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("quantity")
+    table.add_column("value", justify="right")
+    for name, value in dict(quantities).items():  # type: ignore[call-overload]
+        table.add_row(name, f"{value:.4g}")
+    out.print(table)
+
+
+def _table(frame: object) -> None:
+    out.print(frame.to_string(max_rows=60))  # type: ignore[attr-defined]
+
+
+def _write(frame: object, to: Path | None) -> None:
+    if to is None:
+        return
+    if to.suffix == ".json":
+        to.write_text(json.dumps(json.loads(frame.to_json(orient="records")), indent=2))  # type: ignore[attr-defined]
+    else:
+        frame.to_csv(to)  # type: ignore[attr-defined]
+    out.print(f"table: {to}")
+
+
+def _units(text: str) -> list[int]:
+    units: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise typer.BadParameter(f"`units` must be whole numbers like 0,1,2 or 0-9; got {text!r}.")
+        units.extend(range(int(first), int(last or first) + 1))
+    return units

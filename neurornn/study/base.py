@@ -1,0 +1,86 @@
+"""What a study is: from a network, a task and perhaps a recording to named numbers and what a page shows."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from neurornn import _check
+from neurornn.fit.fit import Fit
+from neurornn.network import Network
+from neurornn.recording import Recording
+from neurornn.task.base import AbstractTask
+
+Say = Callable[[str], None]
+"""Where a study tells what it is doing: one short line a stage."""
+
+
+def quiet(line: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a recipe hands to its study.
+
+    Args:
+        network: makes the untrained network for a task and a seed.
+        task: makes the task; keyword arguments fill what only the study knows (an animal's speeds, say).
+        train: keyword arguments of `neurornn.train`.
+        recording: the recording that the recipe names, if it names one.
+        seed: of everything that is drawn.
+        name: of the recipe.
+        progress: whether to show progress bars.
+        say: where stages are told.
+    """
+
+    network: Callable[[AbstractTask, int], Network]
+    task: Callable[..., AbstractTask]
+    train: Mapping[str, Any]
+    recording: Recording | None = None
+    seed: int = 0
+    name: str = "fit"
+    progress: bool = False
+    say: Say = quiet
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a study found.
+
+    Args:
+        quantities: every number that a gate may ask for, by name.
+        fit: the trained network.
+        parts: the results that a page shows, by name, in reading order.
+        notes: sentences that a reader must see first (a simulated recording, units left out ...).
+    """
+
+    quantities: Mapping[str, float]
+    fit: Fit
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def frame(self) -> pd.DataFrame:
+        """Return the quantities as a table."""
+        return pd.DataFrame({"quantity": list(self.quantities), "value": list(self.quantities.values())})
+
+
+class AbstractStudy(ABC):
+    """An analysis that a recipe may name. Studies are frozen dataclasses: their fields are its settings."""
+
+    @abstractmethod
+    def run(self, plan: Plan) -> Findings:
+        """Train, measure and return what came out.
+
+        Raises:
+            RecordingError: before any training, if the recording cannot serve the study.
+        """
+
+
+def needs_recording(owner: str, plan: Plan) -> Recording:
+    """Return the plan's recording, or refuse."""
+    if plan.recording is None:
+        _check.fail(owner, "recording", "named in the recipe", None, 'Add [recording] name = "rat_linear_track".')
+    return plan.recording
