@@ -55,7 +55,7 @@ def fit(
     """Run a fit recipe: train, measure, and write fit, tables and report.html."""
     from neurornn.claim import run_recipe
     from neurornn.library import find
-    from neurornn.report import report
+    from neurornn.page import report
 
     stem = find("fits", name).stem
     folder = out_dir if out_dir is not None else Path("runs") / stem
@@ -107,8 +107,8 @@ def compare(
     to: Out = None,
 ) -> None:
     """Compare a saved fit with a recording, driven through the animal's own behaviour. Nulls are always shown."""
-    from neurornn.compare import RidgePredictivity
-    from neurornn.compare import compare as compare_
+    from neurornn.comparison import RidgePredictivity
+    from neurornn.comparison import compare as compare_
     from neurornn.fit import Fit
     from neurornn.source import load_recording
     from neurornn.statistics import laps
@@ -147,7 +147,7 @@ def reactivate(
 ) -> None:
     """Let a saved fit run without input, and compare where it goes with where it went when active."""
     from neurornn.fit import Fit
-    from neurornn.reactivate import reactivate as reactivate_
+    from neurornn.reactivation import reactivate as reactivate_
 
     result = reactivate_(Fit.load(folder), trials=trials, steps=steps, seed=seed)
     _table(result.frame())
@@ -162,12 +162,12 @@ def report(
     to: Annotated[Path, typer.Option(help="the page")] = Path("report.html"),
 ) -> None:
     """Write one self-contained page about a saved fit: training, reactivation, and what else is asked for."""
-    from neurornn.compare import RidgePredictivity
-    from neurornn.compare import compare as compare_
+    from neurornn.comparison import RidgePredictivity
+    from neurornn.comparison import compare as compare_
     from neurornn.fit import Fit
     from neurornn.perturb import lesion as lesion_
-    from neurornn.reactivate import reactivate as reactivate_
-    from neurornn.report import report as report_
+    from neurornn.reactivation import reactivate as reactivate_
+    from neurornn.page import report as report_
     from neurornn.source import load_recording
     from neurornn.statistics import laps
 
@@ -189,7 +189,7 @@ def cite(
     name: Annotated[str, typer.Argument(help="a fit recipe: its name, or a path")],
 ) -> None:
     """Print the references of exactly what a fit recipe uses."""
-    from neurornn.cite import references
+    from neurornn.citation import references
 
     for reference in references(name):
         out.print(reference)

@@ -1,0 +1,121 @@
+"""The page: one self-contained HTML file that shows results, how each number was made, and where it comes from."""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from neurornn.fit.fit import Fit
+from neurornn.plot import Figure, figures
+
+TITLES = {
+    "training": "Training",
+    "behaviour": "The behaviour",
+    "maps": "Place maps",
+    "profile": "Single units, brain beside model",
+    "decoding": "What the population says",
+    "compare": "Does the network predict the neurons?",
+    "distributions": "Single-unit statistics, brain against model",
+    "lesion": "Lesion",
+    "reactivation": "Reactivation without input",
+    "rest": "The animal at rest",
+}
+"""Headings of the parts that studies name; any other part is headed by its own name."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A finished page.
+
+    Args:
+        html: the whole page. It asks no other host for anything.
+    """
+
+    html: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to `path`, whole or not at all, and return the path."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_suffix(".part")
+        half.write_text(self.html, encoding="utf-8")
+        os.replace(half, path)
+        return path
+
+
+@dataclass(frozen=True, eq=False)
+class _Section:
+    title: str
+    figures: list[Figure]
+    methods: str
+    table: str
+    download: str
+    name: str
+
+
+def report(
+    fit: Fit,
+    *,
+    title: str = "",
+    notes: Sequence[str] = (),
+    quantities: Mapping[str, float] | None = None,
+    **parts: Any,
+) -> Page:
+    """Return one self-contained page about a fit and what was measured of it.
+
+    Args:
+        fit: the trained network.
+        title: of the page; the task's name where absent.
+        notes: sentences that stand across the top (a simulated recording, units left out ...).
+        quantities: numbers for the table at the top.
+        **parts: results (`compare=`, `lesion=`, `reactivation=` ...), drawn in this order.
+
+    Raises:
+        ValueError: if a part cannot be drawn, or is a comparison without its nulls.
+
+    Example:
+        >>> from neurornn import report  # report(fit, lesion=hurt, reactivation=quiet).save("report.html")
+    """
+    sections = [_section(name, part) for name, part in {"training": fit, **parts}.items()]
+    references = dict.fromkeys(doi for part in parts.values() for doi in getattr(part, "references", ()))
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        (files("neurornn") / "page.html.j2").read_text(encoding="utf-8")
+    )
+    html = template.render(
+        title=title or f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}",
+        notes=notes,
+        quantities=[(name.replace("_", " "), f"{value:.4g}") for name, value in (quantities or {}).items()],
+        sections=sections,
+        references=list(references),
+        facts=_facts(fit),
+    )
+    return Page(html)
+
+
+def _section(name: str, part: Any) -> _Section:
+    frame: pd.DataFrame = part.frame()
+    data = base64.b64encode(frame.to_csv().encode()).decode()
+    summary = part.summary() if hasattr(part, "summary") else frame
+    table = "" if name == "training" else summary.head(40).to_html(border=0, float_format=lambda v: f"{v:.3g}", na_rep="–")
+    return _Section(
+        title=TITLES.get(name, name.replace("_", " ").capitalize()),
+        figures=figures(part),
+        methods=getattr(part, "methods", ""),
+        table=table,
+        download=data,
+        name=name,
+    )
+
+
+def _facts(fit: Fit) -> list[tuple[str, str]]:
+    """What a reader needs to make the network again."""
+    facts = [("network", repr(fit.recipe.get("network", ""))), ("task", repr(fit.recipe.get("task", "")))]
+    facts.append(("seed", str(fit.seed)))
+    facts.extend((name, str(value)) for name, value in fit.versions.items())
+    return facts
