@@ -180,10 +180,11 @@ class Network(nn.Module):
         if state is None:
             state = self.initial(n_trials, start)
         act = perturb if isinstance(perturb, Intervention) else combine(perturb, self, n_trials, n_steps)
+        if act is not None and act.empty:
+            act = None
         drawn = self._noise(noise, (n_trials, n_steps, self.n_units), generator)
         if act is not None and act.n_stack:
             state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
-            inputs = inputs.expand(act.n_stack, *inputs.shape)
         activity, state = self.cell.rollout(inputs, state, drawn, intervention=act)
         return Run(self.read(activity), activity, state, self.dt, self.heads)
 
@@ -220,16 +221,14 @@ def then(first: Intervention, second: Intervention) -> Intervention:
     """Return `first` followed by `second`: gains multiply, currents add, cuts multiply."""
     if first.n_stack and second.n_stack and first.n_stack != second.n_stack:
         _check.fail("Network", "perturb", f"stacked {first.n_stack} deep, or not at all", second.n_stack)
-    offset = first.offset
-    if offset is not None and second.gain is not None:
-        offset = offset * second.gain
     return Intervention(
         gain=_product(first.gain, second.gain),
-        offset=second.offset if offset is None else offset if second.offset is None else offset + second.offset,
-        current=second.current if first.current is None else _sum(first.current, second.current),
+        offset=_sum(_scaled(first.offset, second.gain), second.offset),
+        current=_sum(first.current, second.current),
         synapses=_product(first.synapses, second.synapses),
         afferents=_product(first.afferents, second.afferents),
-        resting=first.resting if first.resting is not None else second.resting,
+        resting_gain=_product(first.resting_gain, second.resting_gain),
+        resting_offset=_sum(_scaled(first.resting_offset, second.resting_gain), second.resting_offset),
         n_stack=max(first.n_stack, second.n_stack),
     )
 
@@ -238,8 +237,12 @@ def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a * b
 
 
-def _sum(a: Tensor, b: Tensor | None) -> Tensor:
-    return a if b is None else a + b
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _scaled(a: Tensor | None, gain: Tensor | None) -> Tensor | None:
+    return a if a is None or gain is None else a * gain
 
 
 def rebuilt(module: Any, seed: int) -> Any:

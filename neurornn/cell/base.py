@@ -1,7 +1,7 @@
 """What a cell is: one step of a population of units, and the loop over it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -26,7 +26,9 @@ class Intervention:
         synapses: multiplies the recurrent weights for the whole rollout. Shape `(*stack, unit, unit)`, rows
             post-synaptic.
         afferents: multiplies the input weights for the whole rollout. Shape `(*stack, unit, in)`.
-        resting: whether `gain` and `offset` also hold before the first step, for what the initial state sends.
+        resting_gain: what `gain` is before the first step, for what the initial state sends. A perturbation that holds
+            always has one; one that starts during the run has none. Shape broadcasts to `(*stack, trial, unit)`.
+        resting_offset: what `offset` is before the first step. Shape as `resting_gain`.
         n_stack: how many interventions are stacked; 0 where there is no stack axis.
     """
 
@@ -35,24 +37,30 @@ class Intervention:
     current: Tensor | None = None
     synapses: Tensor | None = None
     afferents: Tensor | None = None
-    resting: Tensor | None = None
+    resting_gain: Tensor | None = None
+    resting_offset: Tensor | None = None
     n_stack: int = 0
 
     def sent(self, activity: Tensor, t: int) -> Tensor:
         """Return what is sent of `activity` at step `t`; `t = -1` is the initial state."""
-        if t < 0:
-            if self.resting is None:
-                return activity
-            t = 0
-        if self.gain is not None:
-            activity = activity * _at(self.gain, t)
-        if self.offset is not None:
-            activity = activity + _at(self.offset, t)
+        gain = self.resting_gain if t < 0 else _at(self.gain, t)
+        offset = self.resting_offset if t < 0 else _at(self.offset, t)
+        if gain is not None:
+            activity = activity * gain
+        if offset is not None:
+            activity = activity + offset
         return activity
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is done, and nothing is stacked."""
+        return not self.n_stack and all(
+            getattr(self, part.name) is None for part in fields(self) if part.name != "n_stack"
+        )
 
-def _at(whole: Tensor, t: int) -> Tensor:
-    return whole[..., t if whole.shape[-2] > 1 else 0, :]
+
+def _at(whole: Tensor | None, t: int) -> Tensor | None:
+    return None if whole is None else whole[..., t if whole.shape[-2] > 1 else 0, :]
 
 
 class AbstractCell(nn.Module, ABC):
@@ -92,9 +100,9 @@ class AbstractCell(nn.Module, ABC):
     @abstractmethod
     def step(
         self,
-        x: Float[Tensor, "*stack trial in"],
+        x: Float[Tensor, "*#stack trial in"],
         state: State,
-        noise: Float[Tensor, "*stack trial unit"] | None = None,
+        noise: Float[Tensor, "*#stack trial unit"] | None = None,
         *,
         sent: Float[Tensor, "*stack trial unit"] | None = None,
         current: Float[Tensor, "*#stack #trial unit"] | None = None,
@@ -116,9 +124,9 @@ class AbstractCell(nn.Module, ABC):
 
     def rollout(
         self,
-        x: Float[Tensor, "*stack trial time in"],
+        x: Float[Tensor, "*#stack trial time in"],
         state: State,
-        noise: Float[Tensor, "*stack trial time unit"] | None = None,
+        noise: Float[Tensor, "*#stack trial time unit"] | None = None,
         *,
         intervention: Intervention | None = None,
     ) -> tuple[Float[Tensor, "*stack trial time unit"], State]:
@@ -137,9 +145,9 @@ class AbstractCell(nn.Module, ABC):
 
     def loop(
         self,
-        x: Float[Tensor, "*stack trial time in"],
+        x: Float[Tensor, "*#stack trial time in"],
         state: State,
-        noise: Float[Tensor, "*stack trial time unit"] | None = None,
+        noise: Float[Tensor, "*#stack trial time unit"] | None = None,
         *,
         intervention: Intervention | None = None,
     ) -> tuple[Float[Tensor, "*stack trial time unit"], State]:
@@ -151,7 +159,7 @@ class AbstractCell(nn.Module, ABC):
         noises = noise.unbind(-2) if noise is not None else (None,) * len(inputs)
         kept = []
         for t, (x_t, noise_t) in enumerate(zip(inputs, noises, strict=True)):
-            current = _at(act.current, t) if act.current is not None else None
+            current = _at(act.current, t)
             activity, state = self.step(x_t, state, noise_t, sent=sent, current=current, weights=weights)
             sent = act.sent(activity, t)
             kept.append(sent)
