@@ -12,9 +12,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from neurornn import _check
-from neurornn.binned import TICKS, averaged, counted, inside, ticks
+from neurornn.binned import TICKS, averaged, counted, grid, inside, ticks
 from neurornn.binned import Binned as Binned
 from neurornn.errors import RecordingError
+
 
 @dataclass(frozen=True, eq=False)
 class Signal:
@@ -117,15 +118,18 @@ class Recording:
             _check.fail("Recording", "t_stop", "finite and after `t_start`", got, error=RecordingError)
         if self.spikes is None and self.activity is None:
             _check.fail("Recording", "spikes", "given, or `activity`", None, error=RecordingError)
+        if self.activity is not None and np.ndim(self.activity) != 2:
+            _check.fail("Recording", "activity", "of shape (time, unit)", self.activity, error=RecordingError)
         self._fill_units()
         self._fill_tables()
+        self._check_observed()
         if self.spikes is not None:
             self._check_spikes()
         if self.activity is not None:
             self._check_activity()
 
     def _fill_units(self) -> None:
-        n_units = len(self.spikes) if self.spikes is not None else np.shape(self.activity)[1]
+        n_units = len(self.spikes) if self.spikes is not None else np.asarray(self.activity).shape[1]
         units = self.units.copy() if len(self.units.index) else pd.DataFrame(index=pd.RangeIndex(n_units))
         if len(units) != n_units:
             got = f"{len(units)} rows for {n_units} units"
@@ -146,11 +150,22 @@ class Recording:
             if missing:
                 got = f"columns {list(table.columns)}"
                 _check.fail("Recording", name, "a table with `start` and `stop` (ms)", got, error=RecordingError)
-            backwards = table.index[~(table["stop"] >= table["start"])]
-            if len(backwards):
-                got = f"row {backwards[0]} that stops before it starts"
+            forwards = table["stop"].to_numpy(float) >= table["start"].to_numpy(float)
+            if not forwards.all():
+                got = f"row {int(np.argmin(forwards))} that stops before it starts"
                 _check.fail("Recording", name, "stretches of time", got, error=RecordingError)
             object.__setattr__(self, name, table.reset_index(drop=True))
+
+    def _check_observed(self) -> None:
+        for unit, pieces in self.observed.items():
+            if unit not in self.units.index:
+                fix = "Index `units` with the same ids."
+                _check.fail("Recording", "observed", "given by unit id", unit, fix, error=RecordingError)
+            edges = np.asarray(pieces, dtype=float).reshape(-1)
+            if np.ndim(pieces) != 2 or np.shape(pieces)[1] != 2 or not np.all(np.diff(edges) >= 0):
+                must = "stretches (start, stop) in order, without overlap"
+                got = f"{np.asarray(pieces).tolist()} for unit {unit!r}"
+                _check.fail("Recording", "observed", must, got, "Merge them first.", error=RecordingError)
 
     def _check_spikes(self) -> None:
         assert self.spikes is not None
@@ -164,7 +179,9 @@ class Recording:
                 _check.fail("Recording", "spikes", "sorted", got, "Sort them with numpy.sort.", error=RecordingError)
             if len(train) and (train[0] < self.t_start or train[-1] > self.t_stop):
                 outside = int(np.sum((train < self.t_start) | (train > self.t_stop)))
-                got = f"{outside} of {len(train)} spikes of unit {name!r} outside {self.t_start:g} to {self.t_stop:g} ms"
+                got = (
+                    f"{outside} of {len(train)} spikes of unit {name!r} outside {self.t_start:g} to {self.t_stop:g} ms"
+                )
                 fix = "Check that spikes and clock share one unit of time and one origin."
                 _check.fail("Recording", "spikes", "inside the session", got, fix, error=RecordingError)
         object.__setattr__(self, "spikes", spikes)
@@ -174,7 +191,7 @@ class Recording:
         if self.dt is None:
             _check.fail("Recording", "dt", "given with `activity` (ms)", None, error=RecordingError)
         _check.positive("Recording", "dt", self.dt)
-        if activity.ndim != 2 or activity.shape[1] != self.n_units:
+        if activity.shape[1] != self.n_units:
             must = f"of shape (time, {self.n_units})"
             _check.fail("Recording", "activity", must, activity, error=RecordingError)
         covered = len(activity) * self.dt
@@ -261,7 +278,7 @@ class Recording:
         activity = self.activity
         if activity is not None:
             assert self.dt is not None
-            first = int(np.rint((start - self.t_start) / self.dt))
+            first = min(int(np.rint((start - self.t_start) / self.dt)), len(activity) - 1)
             last = max(first + 1, int(np.rint((stop - self.t_start) / self.dt)))
             activity = activity[first:last]
             start, stop = self.t_start + first * self.dt, self.t_start + last * self.dt
@@ -307,27 +324,34 @@ class Recording:
         """
         _check.positive("Recording.binned", "dt", dt)
         starts, stops = self.trials["start"].to_numpy(float), self.trials["stop"].to_numpy(float)
-        n_bins = np.maximum(np.floor((ticks(stops) - ticks(starts)) / (dt * TICKS) + 1e-9).astype(int), 0)
-        if n_bins.sum() == 0:
+        lower, upper, trial = grid(starts, stops, dt)
+        if len(trial) == 0:
             must = f"shorter than a trial ({np.max(stops - starts, initial=0):g} ms)"
             _check.fail("Recording.binned", "dt", must, dt, error=RecordingError)
-        trial = np.repeat(np.arange(len(starts)), n_bins)
-        within = np.arange(n_bins.sum()) - np.repeat(np.cumsum(n_bins) - n_bins, n_bins)
-        lower = ticks(starts[trial] + within * dt)
-        upper = ticks(starts[trial] + (within + 1) * dt)
-        times = starts[trial] + (within + 0.5) * dt
-        leftover = np.zeros(self.n_units, dtype=np.int64)
+        if np.any(lower[1:] < upper[:-1]):
+            fix = "Cut overlapping trials apart, or bin them one by one."
+            got = f"a trial that starts before trial {trial[int(np.argmax(lower[1:] < upper[:-1]))]} stops"
+            _check.fail("Recording.binned", "trials", "in order, without overlap", got, fix, error=RecordingError)
+        times = (lower + upper) / 2 / TICKS
         if self.spikes is not None:
-            values, leftover = self._count(lower, upper)
+            values, leftover = counted(self.spikes, lower, upper)
         else:
-            values = self._average(lower, upper, dt)
+            values, leftover = self._averaged(lower, upper, dt), np.zeros(self.n_units, dtype=np.int64)
         for i, unit in enumerate(self.units.index):
-            outside = ~_inside(lower, upper, ticks(self.intervals(unit)))
+            outside = ~inside(lower, upper, ticks(self.intervals(unit)))
             if self.spikes is not None:
                 leftover[i] += int(values[outside, i].sum())
             values[outside, i] = np.nan
         behaviour = {name: signal.at(times) for name, signal in self.behaviour.items()}
         return Binned(values, times, trial, float(dt), self.spikes is not None, leftover, behaviour)
+
+    def _averaged(self, lower: np.ndarray, upper: np.ndarray, dt: float) -> np.ndarray:
+        assert self.activity is not None and self.dt is not None
+        if dt < self.dt * (1 - 1e-9):
+            must = f"at least the sampling step, {self.dt:g} ms"
+            _check.fail("Recording.binned", "dt", must, dt, error=RecordingError)
+        centres = ticks(self.t_start + (np.arange(len(self.activity)) + 0.5) * self.dt)
+        return averaged(self.activity, centres, lower, upper)
 
 
 def _cut(table: pd.DataFrame, start: float, stop: float) -> pd.DataFrame:
