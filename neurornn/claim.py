@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 
 from neurornn import _check
-from neurornn.errors import RecipeError
+from neurornn.errors import RecipeError, SourceMissing
 from neurornn.fit.build import build, describe
 from neurornn.library import find
 from neurornn.network import Network, rebuilt
+from neurornn.recording import Recording
 from neurornn.recipe import FitRecipe, Gate, load_fit_recipe
 from neurornn.source import load_recording
 from neurornn.study import STUDIES, AbstractStudy, Findings, Plan
@@ -124,7 +125,13 @@ class Card:
 
 
 def run_recipe(
-    name: str | Path, *, size: str = "small", seed: int | None = None, progress: bool = True, say: Say = quiet
+    name: str | Path,
+    *,
+    size: str = "small",
+    seed: int | None = None,
+    stand_in: bool = True,
+    progress: bool = True,
+    say: Say = quiet,
 ) -> Findings:
     """Run a fit recipe once and return what its study found.
 
@@ -132,19 +139,20 @@ def run_recipe(
         name: of the recipe, or a path.
         size: "small" or "full".
         seed: instead of the recipe's own.
+        stand_in: whether the recipe's stand-in may take the place of a recording that can be had nowhere.
         progress: whether to show progress bars.
         say: where stages are told.
 
     Raises:
         RecipeError: if the recipe asks for something that does not exist.
-        SourceError: if its recording cannot be had.
+        SourceError: if its recording is damaged, or can be had nowhere and nothing may stand in.
     """
     recipe = load_fit_recipe(name).sized(size)
     study = build(recipe.study, also=STUDIES)
     if not isinstance(study, AbstractStudy):
         fix = f"There are: {', '.join(sorted(STUDIES))}."
         _check.fail("recipe", "study.type", "a study", recipe.study.get("type"), fix, error=RecipeError)
-    recording = load_recording(recipe.recording.name) if recipe.recording is not None else None
+    recording, notes = _recording(recipe, stand_in=stand_in, say=say)
     plan = Plan(
         network=lambda task, seed: _network(recipe.network, task, seed),
         task=lambda **known: _task(recipe.task, known),
@@ -154,6 +162,7 @@ def run_recipe(
         name=Path(name).stem,
         progress=progress,
         say=say,
+        notes=notes,
     )
     return study.run(plan)
 
@@ -181,7 +190,7 @@ def check(
     for seed in chosen:
         say(f"seed {seed}")
         begun = time.monotonic()
-        quantities.append(run_recipe(name, size=size, seed=seed, progress=progress, say=say).quantities)
+        quantities.append(_run(name, size, seed, progress, say).quantities)
         minutes.append((time.monotonic() - begun) / 60)
         for gate in recipe.gate:
             if gate.quantity not in quantities[-1]:
@@ -212,6 +221,28 @@ def write_card(card: Card, recipe: Path, target: Path | None = None) -> Path:
     half.write_text(card.to_json(), encoding="utf-8")
     os.replace(half, path)
     return path
+
+
+def _run(name: str | Path, size: str, seed: int, progress: bool, say: Say) -> Findings:
+    return run_recipe(name, size=size, seed=seed, stand_in=False, progress=progress, say=say)
+
+
+def _recording(recipe: FitRecipe, *, stand_in: bool, say: Say) -> tuple[Recording | None, tuple[str, ...]]:
+    """Return the recipe's recording, or what stands in for it and the sentence that says so."""
+    if recipe.recording is None:
+        return None, ()
+    named, otherwise = recipe.recording.name, recipe.recording.otherwise
+    try:
+        return load_recording(named), ()
+    except SourceMissing:
+        if not (stand_in and otherwise):
+            raise
+    note = (
+        f"SIMULATED DATA: the recording {named} can be had nowhere, so that {otherwise}, with known truth, stands in for "
+        f"it. `neurornn data fetch {named}` gets the real one."
+    )
+    say(note)
+    return load_recording(otherwise), (note,)
 
 
 def _network(table: Mapping[str, Any], task: AbstractTask, seed: int) -> Network:

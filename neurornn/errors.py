@@ -17,6 +17,10 @@ class SourceError(NeurornnError, OSError):
     """A file of data cannot be found, fetched or trusted."""
 
 
+class SourceMissing(SourceError):
+    """A file of data is nowhere to be had: no folder, no cache, no network."""
+
+
 class RecordingError(NeurornnError, ValueError):
     """A recording contradicts itself: unsorted spikes, missing positions, units outside the session."""
 

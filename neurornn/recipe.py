@@ -59,9 +59,10 @@ class Gate(_Strict):
 
 
 class Named(_Strict):
-    """A recording, by the name of its data recipe or a path."""
+    """A recording, by the name of its data recipe or a path; and what stands in where it can be had nowhere."""
 
     name: str
+    otherwise: str = ""
 
 
 class FitRecipe(_Strict):

@@ -34,6 +34,7 @@ class Plan:
         name: of the recipe.
         progress: whether to show progress bars.
         say: where stages are told.
+        notes: sentences that a reader must see first, known before the study begins.
     """
 
     network: Callable[[AbstractTask, int], Network]
@@ -44,6 +45,7 @@ class Plan:
     name: str = "fit"
     progress: bool = False
     say: Say = quiet
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
