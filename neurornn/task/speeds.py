@@ -1,17 +1,18 @@
 """How an animal moves on a linear track, as numbers: how fast it runs, when it stops, for how long."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import norm, rankdata
 
 from neurornn import _check
 from neurornn.errors import RecordingError
-from neurornn.recording import Recording
+from neurornn.recording import Recording, Signal
 
 FRACTIONS = np.linspace(0.0, 1.0, 21)
 """Where a law is read off: its smallest value, every 5 %, its largest."""
@@ -96,12 +97,12 @@ class Speeds:
         length: float = 0.0,
         signal: str = "linear",
         dt: float = 50.0,
-        smooth: float = 100.0,
+        smoothing: float = 100.0,
         moving: float = 0.05,
     ) -> "Speeds":
         """Return the statistics of an animal's movement in some trials of a recording.
 
-        Position is read every `dt` ms in each stretch of unbroken trials, smoothed, and differenced. Movement faster
+        The smoothed position is read every `dt` ms in each stretch of unbroken trials and differenced. Movement faster
         than `moving` that covers a tenth of the track is a run; between two runs in opposite directions lies a rest,
         between two in one direction a pause. Stretches cut by the border of the trials are not counted in durations.
 
@@ -111,7 +112,7 @@ class Speeds:
             length: of the track, in the signal's unit; 0 for the range that the animal covered in these trials.
             signal: name of the position signal.
             dt: sampling step of the analysis, ms.
-            smooth: standard deviation of the Gaussian smoothing, ms; 0 for none.
+            smoothing: standard deviation of the Gaussian that the position is smoothed with, ms; 0 for none.
             moving: least speed of a run, in track lengths a second.
 
         Raises:
@@ -120,14 +121,13 @@ class Speeds:
         if signal not in recording.behaviour:
             fix = _check.near(signal, recording.behaviour) if recording.behaviour else "It has no behaviour."
             _check.fail("Speeds", "signal", "a signal of the recording", signal, fix, error=RecordingError)
-        stretches = [part for part in _stretches(recording, trials, signal, dt) if len(part) >= 3]
+        track = smoothed(recording.behaviour[signal], smoothing)
+        stretches = [part for part in _stretches(track, recording.trials, trials, dt) if len(part) >= 3]
         if not stretches:
             must = "trials with known positions"
             _check.fail("Speeds", "trials", must, f"none of 3 samples of {dt:g} ms", error=RecordingError)
         covered = np.concatenate(stretches)
         length, middle = length or float(np.ptp(covered)), (covered.min() + covered.max()) / 2
-        if smooth:
-            stretches = [gaussian_filter1d(part, smooth / dt, mode="nearest") for part in stretches]
         bouts = [_bouts(part - middle, dt, length, moving) for part in stretches]
         return cls(**_fitted(bouts, dt))
 
@@ -141,9 +141,25 @@ class _Bouts:
     runs: tuple[tuple[int, int, int, bool], ...]  # first step, last step + 1, direction, whether it reached an end
 
 
-def _stretches(recording: Recording, trials: Sequence[int] | slice, signal: str, dt: float) -> list[np.ndarray]:
+def smoothed(signal: Signal, smoothing: float) -> Signal:
+    """Return a signal smoothed with a Gaussian of `smoothing` ms (over the median interval); NaN stays, and splits it.
+
+    A camera's pixel jitter would else be taken for movement.
+    """
+    if not _check.not_negative("smoothed", "smoothing", smoothing) or len(signal.times) < 2:
+        return signal
+    deviation = smoothing / float(np.median(np.diff(signal.times)))
+    values = signal.values.astype(float)
+    known = np.isfinite(values).all(axis=1)
+    for piece in np.split(np.arange(len(values)), np.flatnonzero(np.diff(known)) + 1):
+        if known[piece[0]]:
+            values[piece] = gaussian_filter1d(values[piece], deviation, axis=0, mode="nearest")
+    return replace(signal, values=values)
+
+
+def _stretches(track: Signal, table: pd.DataFrame, trials: Sequence[int] | slice, dt: float) -> list[np.ndarray]:
     """Positions every `dt` ms over unbroken trials, cut where the position is not known."""
-    table = recording.trials.iloc[trials if isinstance(trials, slice) else list(trials)].sort_values("start")
+    table = table.iloc[trials if isinstance(trials, slice) else list(trials)].sort_values("start")
     joined: list[list[float]] = []
     for start, stop in zip(table["start"], table["stop"], strict=True):
         if joined and start - joined[-1][1] <= dt:
@@ -153,7 +169,7 @@ def _stretches(recording: Recording, trials: Sequence[int] | slice, signal: str,
     parts = []
     for start, stop in joined:
         times = start + dt * np.arange(int(np.floor((stop - start) / dt + 1e-9)) + 1)
-        position = recording.behaviour[signal].at(times)[:, 0]
+        position = track.at(times)[:, 0]
         known = np.isfinite(position)
         cuts = np.flatnonzero(np.diff(known)) + 1
         parts += [part for part in np.split(position, cuts) if len(part) and np.isfinite(part[0])]

@@ -16,7 +16,7 @@ from neurornn.recording import TICKS, Recording, ticks
 from neurornn.task.base import AbstractTask
 from neurornn.task.code import AbstractCode, PlaceCode
 from neurornn.task.draw import normal_cdf, spread, wander
-from neurornn.task.speeds import Speeds
+from neurornn.task.speeds import Speeds, smoothed
 from neurornn.trials import Trials
 
 
@@ -45,6 +45,7 @@ class TrackIntegration(AbstractTask):
         heading: whether the network sees which way the animal faces.
         contact: reach of the walls at the ends as a fraction of the track; 0 for no walls.
         contact_noise: standard deviation of the noise on the two contact channels, at each step.
+        smoothing: of an animal's position in `follow`, the standard deviation of a Gaussian, ms; 0 for none.
 
     Raises:
         ValueError: if the numbers do not fit; the message says which.
@@ -71,6 +72,7 @@ class TrackIntegration(AbstractTask):
     heading: bool = True
     contact: float = 0.0
     contact_noise: float = 0.0
+    smoothing: float = 100.0
 
     score_name: ClassVar[str] = "mean position error (% of the track)"
     higher_is_better: ClassVar[bool] = False
@@ -80,8 +82,8 @@ class TrackIntegration(AbstractTask):
             _check.positive("TrackIntegration", name, getattr(self, name))
         if self.duration < self.dt:
             _check.fail("TrackIntegration", "duration", f"at least one step of {self.dt:g} ms", self.duration)
-        _check.not_negative("TrackIntegration", "input_noise", self.input_noise)
-        _check.not_negative("TrackIntegration", "contact_noise", self.contact_noise)
+        for name in ("input_noise", "contact_noise", "smoothing"):
+            _check.not_negative("TrackIntegration", name, getattr(self, name))
         if not 0 <= self.contact < 0.5:
             _check.fail("TrackIntegration", "contact", "a fraction of the track in [0, 0.5)", self.contact)
         object.__setattr__(self, "code", self.code.over(((self.origin, self.origin + self.length),)))
@@ -102,7 +104,8 @@ class TrackIntegration(AbstractTask):
         Raises:
             RecordingError: if the signal is missing or the animal made fewer than two runs in these trials.
         """
-        speeds = Speeds.from_recording(recording, trials=trials, signal=signal)
+        smoothing = fields.get("smoothing", 100.0)
+        speeds = Speeds.from_recording(recording, trials=trials, signal=signal, smoothing=smoothing)
         track = recording.behaviour[signal]
         within = np.zeros(len(track.times), dtype=bool)
         for start, stop in zip(recording.trials["start"], recording.trials["stop"], strict=True):
@@ -139,9 +142,10 @@ class TrackIntegration(AbstractTask):
     def follow(self, recording: Recording) -> Trials:
         """Return the animal's own runs: one row for each trial of `recording`, from its signal `linear`.
 
-        The position is read at the end of each step, `dt` ms apart from the trial's start on, and the inputs follow
-        from it as in `sample`, without noise. Nothing is filled in: where the position is not known the velocity is 0
-        and the step does not count (mask 0), and what was missed arrives as one step when the animal is seen again.
+        The smoothed position is read at the end of each step, `dt` ms apart from the trial's start on, and the inputs
+        follow from it as in `sample`, without noise. Nothing is filled in: where the position is not known the velocity
+        is 0 and the step does not count (mask 0), and what was missed arrives as one step when the animal is seen
+        again.
 
         Raises:
             RecordingError: if there is no signal `linear`, a trial has no known position or none of `dt` ms, or the
@@ -157,7 +161,7 @@ class TrackIntegration(AbstractTask):
             got = f"{stop[row] - start[row]:g} ms in trial {row}"
             _check.fail("TrackIntegration", "trials", must, got, error=RecordingError)
         grid = start[:, None] + self.dt * np.arange(n_steps.max() + 1)  # (trial, time + 1)
-        position = recording.behaviour["linear"].at(grid.ravel())[:, 0].reshape(grid.shape)
+        position = smoothed(recording.behaviour["linear"], self.smoothing).at(grid.ravel())[:, 0].reshape(grid.shape)
         valid = np.arange(n_steps.max()) < n_steps[:, None]
         position[:, 1:][~valid] = np.nan
         self._inside(position)
