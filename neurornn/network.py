@@ -64,7 +64,8 @@ class Network(nn.Module):
     Args:
         cell: the recurrent units.
         n_out: number of outputs; or the size of each head, by name.
-        n_start: size of what the network is told about the start of a trial, $s$; 0 for none, so that it starts at rest.
+        n_start: size of what the network is told about the start of a trial, $s$; 0 for none, so that it starts at
+            rest.
         noise: of the recurrent units: a standard deviation (Gaussian), or a noise object.
         readout_bias: whether the heads have a bias $c$.
         seed: of the encoder's and the readout's initial weights.
@@ -142,7 +143,7 @@ class Network(nn.Module):
     def initial(self, n_trials: int, start: Float[Tensor, "*stack trial start"] | None = None) -> State:
         """Return the first state: at rest, or where the encoder puts it."""
         rest = self.cell.initial(n_trials)
-        if self.encoder is None:
+        if self.encoder is None or self.encoder_bias is None:
             return rest
         if start is None or start.shape[-1] != self.n_start:
             fix = "Pass `trials.start`, or build the network with n_start=0."

@@ -1,7 +1,7 @@
 """Wiring: what the recurrent weights of a network may be.
 
-A wiring is either free (`Dense`, `LowRank`) or wraps another one (`Sparse`, `Dale`, `NoAutapses`), so that they compose:
-`Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows post-synaptic.
+A wiring is either free (`Dense`, `LowRank`) or wraps another one (`Sparse`, `Dale`, `NoAutapses`), so that they
+compose: `Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows post-synaptic.
 """
 
 from abc import ABC, abstractmethod
@@ -101,7 +101,8 @@ class LowRank(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         rows = factor.shape[0] == 1
         if not rows:
-            _check.fail("LowRank.rescale", "factor", "one number for each column", factor, "A rank is kept by no other.")
+            fix = "A rank is kept by no other."
+            _check.fail("LowRank.rescale", "factor", "one number for each column", factor, fix)
         with torch.no_grad():
             self.n.mul_(factor.T)
 
@@ -137,7 +138,7 @@ class Sparse(AbstractWiring):
             _check.fail("Sparse", "density", "large enough for one connection a unit", density, fix)
         order = torch.rand(self.n_units, self.n_units, generator=generator(seed)).argsort(dim=1)
         self.register_buffer("mask", (order < kept).float())
-        self.inner.rescale(torch.full((1, 1), density**-0.5))
+        self.inner.rescale(torch.full((1, 1), (kept / self.n_units) ** -0.5))
 
     def forward(self) -> Tensor:
         return self.inner() * self.mask

@@ -39,6 +39,11 @@ class GRU(AbstractCell):
         torch.Size([3, 5, 8])
     """
 
+    w_in: nn.Parameter
+    w_rec: nn.Parameter
+    b_in: nn.Parameter
+    b_rec: nn.Parameter
+
     @recorded
     def __init__(self, n_in: int, n_units: int, *, dt: float = 20.0, seed: int = 0) -> None:
         super().__init__()
@@ -85,8 +90,8 @@ class LSTM(AbstractCell):
     $$i, f, o = \sigma(W x + U r' + b),\quad g = \tanh(W_g x + U_g r' + b_g),\quad
       c = f c' + i g,\quad h = o \tanh(c) + \xi$$
 
-    where $r'$ is what the units sent. An intervention acts on $h$, never on $c$. The gates are stacked in torch's order,
-    $i, f, g, o$, so that weights can be exchanged with `torch.nn.LSTM`.
+    where $r'$ is what the units sent. An intervention acts on $h$, never on $c$. The gates are stacked in torch's
+    order, $i, f, g, o$, so that weights can be exchanged with `torch.nn.LSTM`.
 
     Args:
         n_in: number of input channels.
@@ -110,10 +115,13 @@ class LSTM(AbstractCell):
         2
     """
 
+    w_in: nn.Parameter
+    w_rec: nn.Parameter
+    b_in: nn.Parameter
+    b_rec: nn.Parameter
+
     @recorded
-    def __init__(
-        self, n_in: int, n_units: int, *, dt: float = 20.0, forget_bias: float = 1.0, seed: int = 0
-    ) -> None:
+    def __init__(self, n_in: int, n_units: int, *, dt: float = 20.0, forget_bias: float = 1.0, seed: int = 0) -> None:
         super().__init__()
         _sizes(self, "LSTM", n_in, n_units, dt)
         _gates(self, 4, seed)

@@ -27,8 +27,8 @@ class GaussianNoise(AbstractNoise):
 
     Args:
         sd: standard deviation, in the unit of the state (per $\sqrt{\text{ms}}$ with `per_sqrt_ms`).
-        per_sqrt_ms: whether `sd` is a diffusion, so that the noise of a step grows with the square root of `dt`. Without
-            it, changing `dt` changes the noise that the network feels.
+        per_sqrt_ms: whether `sd` is a diffusion, so that the noise of a step grows with the square root of `dt`.
+            Without it, changing `dt` changes the noise that the network feels.
 
     Example:
         >>> from neurornn import GaussianNoise, generator

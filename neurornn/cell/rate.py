@@ -28,7 +28,9 @@ NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Form(Enum):
-    r"""Where the nonlinearity sits. With $a = \Delta t/\tau$ and drive $u = W r_{t-1} + W_{in} x_t + b$:
+    r"""Where the nonlinearity sits.
+
+    With $a = \Delta t/\tau$ and drive $u = W r_{t-1} + W_{in} x_t + b$:
 
     - `RATE`: on the drive. $h_t = (1-a)\,h_{t-1} + a\,f(u)$, $r = h$.
     - `CURRENT`: on the state. $h_t = (1-a)\,h_{t-1} + a\,u$, $r = f(h)$.
@@ -150,12 +152,12 @@ class LeakyRate(AbstractCell):
         self.noise_at = _member("noise_at", NoiseAt, noise_at)
         self.nonlinearity = nonlinearity
         self.f = _function(nonlinearity)
-        taus = torch.as_tensor(tau, dtype=torch.get_default_dtype()).expand(self.n_units).clone() if _fits(
-            tau, self.n_units
-        ) else _check.fail("LeakyRate", "tau", f"one number or {n_units} of them", tau)
+        if not _fits(tau, self.n_units):
+            _check.fail("LeakyRate", "tau", f"one number or {n_units} of them", tau)
+        taus = torch.as_tensor(tau, dtype=torch.get_default_dtype()).expand(self.n_units).clone()
         if bool((taus < self.dt).any()) or not bool(torch.isfinite(taus).all()):
-            fix = "Take a smaller `dt`, or longer time constants."
-            _check.fail("LeakyRate", "tau", f"at least `dt` = {self.dt:g} ms everywhere", f"{float(taus.min()):g} ms", fix)
+            must, got = f"at least `dt` = {self.dt:g} ms everywhere", f"{float(taus.min()):g} ms"
+            _check.fail("LeakyRate", "tau", must, got, "Take a smaller `dt`, or longer time constants.")
         self.tau = (ClampedTau if clamp_tau else LogTau)(taus, self.dt, train_tau)
         self.wiring = wiring if wiring is not None else Dense(n_units, seed=seed + 1)
         if self.wiring.n_units != self.n_units:
