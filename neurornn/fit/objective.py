@@ -1,0 +1,184 @@
+"""What is minimised: named terms, each with its weight, whose sum is the loss."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from neurornn import _check
+from neurornn.network import Network, Run
+from neurornn.trials import Trials
+
+
+class AbstractTerm(ABC):
+    """One number that says what is wrong with a run: a sum over something, divided by how much of it there was.
+
+    Sum and count are kept apart so that several processes, each with a part of the batch, can add both up and arrive at
+    the value of the whole batch, also where their masks count unequal numbers of steps.
+    """
+
+    @abstractmethod
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the sum, and what to divide it by.
+
+        Args:
+            run: what the network did.
+            trials: what it should have done.
+            network: the network, for terms on its weights.
+        """
+
+    def __call__(self, run: Run, trials: Trials, network: Network) -> Float[Tensor, ""]:
+        """Return the value of the term: its sum divided by its count."""
+        total, count = self.total(run, trials, network)
+        return total / count
+
+
+@dataclass(frozen=True)
+class SquaredError(AbstractTerm):
+    r"""The mean squared error over the steps that count.
+
+    $$\frac{\sum_{k,t} m_{kt}\,\lVert y_{kt} - \hat y_{kt}\rVert^2}{n_{out}\sum_{k,t} m_{kt}}$$
+
+    with the trials' mask $m$.
+
+    Example:
+        >>> import torch
+        >>> from neurornn import LeakyRate, Network, Trials
+        >>> from neurornn.fit import SquaredError
+        >>> network = Network(LeakyRate(1, 4), n_out=1)
+        >>> trials = Trials(torch.zeros(2, 5, 1), torch.ones(2, 5, 1), torch.ones(2, 5), dt=20.0)
+        >>> float(SquaredError()(network(trials.inputs), trials, network))
+        1.0
+    """
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        error = (run.outputs - trials.targets).square().sum(-1)
+        return (trials.mask * error).sum(), trials.mask.sum() * trials.targets.shape[-1]
+
+
+@dataclass(frozen=True)
+class CrossEntropy(AbstractTerm):
+    r"""The cross-entropy between target probabilities and the softmax of each readout head, over the steps that count.
+
+    $$-\frac{\sum_{k,t} m_{kt} \sum_{\text{heads}} \sum_{i} \hat p_{kti} \log \mathrm{softmax}(y_{kt})_i}{\sum_{k,t} m_{kt}}$$
+
+    Targets are the probabilities $\hat p$: one-hot classes, or any distribution over the columns of the head, such as a
+    normalised place code. Each head has its own softmax and their entropies add up. In nats.
+    """
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        entropy = torch.stack(
+            [
+                -(trials.targets[..., head] * torch.log_softmax(run.outputs[..., head], dim=-1)).sum(-1)
+                for head in run.heads.values()
+            ]
+        ).sum(0)
+        return (trials.mask * entropy).sum(), trials.mask.sum()
+
+
+@dataclass(frozen=True)
+class ActivityPenalty(AbstractTerm):
+    r"""The mean size of the activity over units and steps of the trials: $\langle |r|^p \rangle$.
+
+    Args:
+        power: $p$: 2 keeps rates low, 1 makes them sparse.
+    """
+
+    power: int = 2
+
+    def __post_init__(self) -> None:
+        if self.power not in (1, 2):
+            _check.fail("ActivityPenalty", "power", "1 or 2", self.power)
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        size = run.activity.abs() if self.power == 1 else run.activity.square()
+        assert trials.valid is not None
+        valid = trials.valid.to(size.dtype)
+        return (valid * size.sum(-1)).sum(), valid.sum() * run.activity.shape[-1]
+
+
+@dataclass(frozen=True)
+class WeightPenalty(AbstractTerm):
+    r"""The sum of the squared recurrent weights, $\sum_{ij} W_{ij}^2$, as the wiring makes them."""
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        recurrent = network.cell.weights()[1]
+        return recurrent.square().sum(), recurrent.new_ones(())
+
+
+@dataclass(frozen=True)
+class SmoothnessPenalty(AbstractTerm):
+    r"""How fast the activity changes: $\langle \lVert (r_t - r_{t-1})/\Delta t \rVert^2 \rangle$, with $\Delta t$ in ms.
+
+    The mean is over units and over pairs of successive steps of a trial.
+    """
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        speed = run.activity.diff(dim=-2) / run.dt
+        assert trials.valid is not None
+        both = (trials.valid[:, 1:] & trials.valid[:, :-1]).to(speed.dtype)
+        return (both * speed.square().sum(-1)).sum(), both.sum() * run.activity.shape[-1]
+
+
+def _squared_error() -> dict[str, AbstractTerm]:
+    return {"error": SquaredError()}
+
+
+@dataclass(frozen=True)
+class Objective:
+    r"""Named terms and their weights. The loss is $\sum_i w_i L_i$, and each $w_i L_i$ is logged.
+
+    Args:
+        terms: the terms by the name under which each is logged.
+        weights: weights by the same names; 1 where absent.
+
+    Raises:
+        ValueError: if there is no term, or a weight belongs to none.
+
+    Example:
+        >>> from neurornn.fit import ActivityPenalty, Objective, SquaredError
+        >>> Objective({"error": SquaredError(), "rates": ActivityPenalty()}, {"rates": 1e-3}).names
+        ('error', 'rates')
+    """
+
+    terms: Mapping[str, AbstractTerm] = field(default_factory=_squared_error)
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            _check.fail("Objective", "terms", "at least one term", self.terms, "Use {'error': SquaredError()}.")
+        for name, term in self.terms.items():
+            if not isinstance(term, AbstractTerm):
+                _check.fail("Objective", f"terms[{name!r}]", "a term", term, "Use SquaredError(), CrossEntropy() ...")
+            if name in ("step", "loss", "gradient", "score", "stage"):
+                _check.fail("Objective", "terms", "named unlike the columns of a history", name, "Choose another name.")
+        for name, weight in self.weights.items():
+            if name not in self.terms:
+                _check.fail("Objective", "weights", "named as the terms are", name, _check.near(name, self.terms))
+            _check.not_negative("Objective", f"weights[{name!r}]", weight)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the terms, in order."""
+        return tuple(self.terms)
+
+    def totals(
+        self, run: Run, trials: Trials, network: Network
+    ) -> tuple[Float[Tensor, " term"], Float[Tensor, " term"]]:
+        """Return the weighted sum of each term and what to divide it by."""
+        pairs = [
+            (self.weights.get(name, 1.0) * total, count)
+            for name, term in self.terms.items()
+            for total, count in [term.total(run, trials, network)]
+        ]
+        sums, counts = zip(*pairs, strict=True)
+        return torch.stack(sums), torch.stack(counts).detach()
+
+    def __call__(self, run: Run, trials: Trials, network: Network) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Return the loss, and the weighted value of each term."""
+        sums, counts = self.totals(run, trials, network)
+        parts = sums / counts
+        return parts.sum(), dict(zip(self.names, parts.unbind(), strict=True))
