@@ -1,0 +1,213 @@
+"""A lesion experiment: the effect of a lesion, paired on the same trials and noise, against matched random controls."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from neurornn import _check
+from neurornn._types import generator
+from neurornn.network import Network, Perturbs
+from neurornn.perturb.base import AbstractPerturbation, Stack, unit_tuple, within
+from neurornn.perturb.lesion import Silence
+from neurornn.perturb.matching import Controls, matched_controls, unit_features
+from neurornn.perturb.table import LesionTable
+from neurornn.task.base import AbstractTask
+from neurornn.trials import Trials
+
+DOSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+"""Fractions of the units that are lesioned at random for the dose-response curve."""
+
+MEMORY = 400e6
+"""Bytes that the tensors of one batched rollout may take together."""
+
+CACHE = 1e6
+"""Bytes of one step of a batched rollout that still stay in a processor's cache; beyond, steps wait for memory."""
+
+
+class Fitted(Protocol):
+    """A network with the task that it was trained on."""
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        ...
+
+    @property
+    def task(self) -> AbstractTask:
+        """The task."""
+        ...
+
+
+def lesion(
+    fit: Fitted,
+    units: Iterable[int],
+    *,
+    perturbation: Callable[[Sequence[int]], AbstractPerturbation] = Silence,
+    controls: int = 999,
+    matched_on: Sequence[str] = ("n", "rate", "out_norm"),
+    doses: Sequence[float] = DOSES,
+    draws: int = 20,
+    trials: int | Trials = 256,
+    seed: int = 0,
+    chunk: int | None = None,
+) -> LesionTable:
+    r"""Lesion units and weigh the effect against lesions of as many other units that look like them.
+
+    Intact run, lesion, controls and doses all see the same trials and the same noise numbers. The effect is the mean
+    over trials of the paired difference of the score. With $R$ control sets and `harm` the effect turned so that worse
+    is larger,
+
+    $$p = \frac{1 + \#\{\text{harm}_{control} \ge \text{harm}_{lesion}\}}{R + 1}, \qquad
+      z = \frac{\text{harm}_{lesion} - \overline{\text{harm}}_{control}}{\text{sd}(\text{harm}_{control})}$$
+
+    A small effect does not say that units take no part: redundant networks compensate. The replicate of a claim about a
+    kind of network is the trained network; repeat this over seeds.
+
+    Args:
+        fit: a network with its task; the network is not changed.
+        units: the units to lesion.
+        perturbation: what is done to them: makes a perturbation from units, such as `Silence`, `Cut`, or
+            `lambda units: Silence(units, when=Epoch("delay"))`. Epochs are looked up in the trials.
+        controls: how many control sets; 0 for none (then there is no p), or 199 and above.
+        matched_on: what the controls match the lesioned units in: "n" (their number, always), "rate", "variance",
+            "out_norm", "in_norm", "sign". See `matched_controls` and `unit_features`.
+        doses: fractions of all units that are lesioned at random, each in [0, 1]; none for no dose-response curve.
+        draws: how many random sets for each dose (one for none and for all of the units).
+        trials: how many trials to draw, or the very trials.
+        seed: of trials, noise, controls, doses and the bootstrap.
+        chunk: how many lesions run in one batched rollout; as many as is fastest in bounded memory where absent.
+
+    Returns:
+        The table of effects.
+
+    Raises:
+        ValueError: if units are unknown, no controls can be drawn, or a score is not finite.
+
+    References:
+        Yang et al. (2019), doi:10.1038/s41593-018-0310-2; Phipson & Smyth (2010), doi:10.2202/1544-6115.1585.
+    """
+    chosen = unit_tuple("lesion", units)
+    within("lesion", chosen, fit.network.n_units)
+    _check_sizes(controls, doses, draws, chunk)
+    network, task = fit.network, fit.task
+    given = (
+        trials
+        if isinstance(trials, Trials)
+        else task.sample(_check.count("lesion", "trials", trials), generator=generator(seed))
+    )
+    with torch.no_grad():
+        given = given.to(network.device)
+        noise = shared_noise(network, given, seed + 1)
+        matched = Controls.none(chosen)
+        if controls and chosen:
+            intact = network(given.inputs.to(network.readout), start=_like(given.start, network), noise=noise)
+            features = unit_features(network, intact, given.mask.cpu().numpy())
+            matched = matched_controls(features, chosen, n_sets=controls, matched_on=matched_on, seed=seed)
+        dosed = dose_sets(network.n_units, doses, draws, seed)
+        sets: list[Sequence[int]] = [(), chosen, *matched.sets.tolist(), *dosed["units"]]
+        members = [perturbation(one).during(given) for one in sets]
+        scores = paired_scores(network, task, given, members, noise=noise, chunk=chunk)
+    n_controls = len(matched.sets)
+    return LesionTable(
+        score_name=task.score_name,
+        higher_is_better=task.higher_is_better,
+        perturbation=_named(members[1]),
+        units=chosen,
+        n_units=network.n_units,
+        intact=scores[0],
+        lesion=scores[1],
+        controls=matched,
+        control_scores=scores[2 : 2 + n_controls].mean(axis=1),
+        doses=dosed.assign(score=scores[2 + n_controls :].mean(axis=1)),
+        seed=seed,
+    )
+
+
+def paired_scores(
+    network: Network,
+    task: AbstractTask,
+    trials: Trials,
+    members: Sequence[Perturbs],
+    *,
+    noise: Tensor | None = None,
+    chunk: int | None = None,
+) -> np.ndarray:
+    """Return the score of every trial under each perturbation, on the same trials and the same noise.
+
+    Args:
+        network: the network, which is not changed.
+        task: what scores the outputs.
+        trials: the trials.
+        members: the perturbations.
+        noise: the very noise numbers, from `shared_noise`; none where absent.
+        chunk: how many run in one batched rollout.
+
+    Returns:
+        Scores. Shape `(perturbation, trial)`.
+    """
+    inputs, start = trials.inputs.to(network.readout), _like(trials.start, network)
+    size = chunk if chunk is not None else chunk_size(network, trials)
+    scores = []
+    with torch.no_grad():
+        for first in range(0, len(members), size):
+            stack = Stack(members[first : first + size])
+            run = network(inputs, start=start, noise=noise, perturb=[stack])
+            scores.append(task.score(trials, run.outputs).double().cpu().numpy())
+    whole = np.concatenate(scores)
+    bad = int(np.count_nonzero(~np.isfinite(whole)))
+    if bad:
+        fix = "The network may have diverged under the lesion, or a trial has nothing to score."
+        _check.fail("lesion", "score", "finite for every trial", f"{bad} of {whole.size} scores NaN or infinite", fix)
+    return whole
+
+
+def shared_noise(network: Network, trials: Trials, seed: int) -> Tensor | None:
+    """Return noise numbers that several runs of `trials` can share, `None` for a network without noise."""
+    if network.noise == network.noise.scaled(0.0):
+        return None
+    shape = (trials.n_trials, trials.n_steps, network.n_units)
+    return network.noise.draw(shape, dt=network.dt, generator=generator(seed)).to(network.readout)
+
+
+def chunk_size(network: Network, trials: Trials) -> int:
+    """Return how many lesions to run side by side: a step stays in the cache, the whole in bounded memory."""
+    step = trials.n_trials * network.n_units * network.readout.element_size()
+    # Kept steps, their stack, the outputs, and gains that may differ from trial to trial and step to step.
+    whole = 4 * step * trials.n_steps + network.readout.element_size() * network.n_units**2
+    return max(1, int(min(CACHE / step, MEMORY / whole)))
+
+
+def dose_sets(n_units: int, doses: Sequence[float], draws: int, seed: int) -> pd.DataFrame:
+    """Return random sets of units for each dose: columns `dose`, `draw`, `n_units` and `units`."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for dose in doses:
+        n = round(dose * n_units)
+        for draw in range(draws if 0 < n < n_units else 1):
+            units = tuple(int(u) for u in np.sort(rng.choice(n_units, size=n, replace=False)))
+            rows.append({"dose": float(dose), "draw": draw, "n_units": n, "units": units})
+    return pd.DataFrame(rows, columns=["dose", "draw", "n_units", "units"])
+
+
+def _check_sizes(controls: int, doses: Sequence[float], draws: int, chunk: int | None) -> None:
+    if _check.count("lesion", "controls", controls, least=0) and controls < 199:
+        _check.fail("lesion", "controls", "0, or 199 and above", controls, "With 199, the smallest p is 0.005.")
+    for dose in doses:
+        _check.fraction("lesion", "doses", dose, "A dose is a fraction of the units.")
+    _check.count("lesion", "draws", draws)
+    if chunk is not None:
+        _check.count("lesion", "chunk", chunk)
+
+
+def _like(start: Tensor | None, network: Network) -> Tensor | None:
+    return None if start is None else start.to(network.readout)
+
+
+def _named(one: Perturbs) -> str:
+    """Return the name of a perturbation, with what it holds besides its units."""
+    when = getattr(one, "when", None)
+    return type(one).__name__ if when is None else f"{type(one).__name__}, {when!r}"

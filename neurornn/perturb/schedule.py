@@ -1,0 +1,178 @@
+"""When a perturbation holds: always, in a window, in a named epoch, or in some of the trials."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from neurornn import _check
+from neurornn._types import generator
+from neurornn.perturb.base import Timed
+from neurornn.recording import ticks
+from neurornn.trials import Trials
+
+
+class AbstractWhen(Timed):
+    """When, and how strongly, a perturbation holds. Step `k` covers `[k * dt, (k + 1) * dt)` of a trial."""
+
+    @abstractmethod
+    def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
+        """Return how strongly the perturbation holds, from 0 (not at all) to 1.
+
+        Args:
+            n_trials: number of trials of the run.
+            n_steps: number of steps of the run.
+            dt: time step, ms.
+
+        Returns:
+            Strengths, of a shape that broadcasts to `(trial, time)`.
+        """
+
+    @abstractmethod
+    def resting(self, n_trials: int) -> Tensor:
+        """Return how strongly it holds before the first step, broadcasting to `(trial,)`."""
+
+    def during(self, trials: Trials) -> "AbstractWhen":
+        """Return the same with every named epoch looked up in `trials`."""
+        return self
+
+
+@dataclass(frozen=True)
+class Always(AbstractWhen):
+    """From before the first step to the end: also what the initial state sends is perturbed."""
+
+    def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
+        return torch.ones(1, 1)
+
+    def resting(self, n_trials: int) -> Tensor:
+        return torch.ones(1)
+
+
+@dataclass(frozen=True)
+class During(AbstractWhen):
+    """In the steps that start in `[start, stop)`; what the initial state sends is not perturbed, even with start 0.
+
+    Args:
+        start: when it starts, ms from the start of the trial.
+        stop: when it ends, ms.
+        ramp: how long the strength takes to rise linearly to 1 after `start`, and to fall before `stop`, ms.
+
+    Raises:
+        ValueError: if it stops before it starts, or the ramps do not fit in.
+
+    Example:
+        >>> from neurornn import During
+        >>> During(20.0, 60.0, ramp=20.0).strength(1, 8, 10.0)
+        tensor([[0.0000, 0.0000, 0.2500, 0.7500, 0.7500, 0.2500, 0.0000, 0.0000]])
+    """
+
+    start: float
+    stop: float
+    ramp: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check.not_negative("During", "start", self.start)
+        _check.positive("During", "stop", self.stop)
+        _check.not_negative("During", "ramp", self.ramp)
+        if self.stop < self.start:
+            _check.fail("During", "stop", f"at or after `start`, {self.start:g} ms", self.stop)
+        if 2 * self.ramp > self.stop - self.start:
+            must = f"at most half of the window, {(self.stop - self.start) / 2:g} ms"
+            _check.fail("During", "ramp", must, self.ramp, "Take a longer window or a shorter ramp.")
+
+    def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
+        starts = torch.arange(n_steps, dtype=torch.float64) * dt
+        within = torch.as_tensor(ticks(starts.numpy()))
+        inside = (within >= int(ticks(self.start))) & (within < int(ticks(self.stop)))
+        if self.ramp == 0:
+            return inside.float()[None]
+        middle = starts + dt / 2
+        slope = torch.minimum(middle - self.start, self.stop - middle) / self.ramp
+        return (slope.clamp(0.0, 1.0) * inside).float()[None]
+
+    def resting(self, n_trials: int) -> Tensor:
+        return torch.zeros(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch(AbstractWhen):
+    """In a named epoch of every trial, such as the delay, wherever it lies.
+
+    A run knows nothing of epochs, so they are looked up first: `perturbation.during(trials)`. The experiments of this
+    package do so by themselves.
+
+    Args:
+        name: name of the epoch.
+        trials: the trials whose epochs are meant; `during` fills it in.
+
+    Raises:
+        ValueError: if the run has other trials, or none were given.
+    """
+
+    name: str
+    trials: Trials | None = field(default=None, repr=False)
+
+    def during(self, trials: Trials) -> "Epoch":
+        trials.epoch(self.name)
+        return replace(self, trials=trials)
+
+    def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
+        fix = "Call `perturbation.during(trials)` with the trials of the run."
+        if self.trials is None:
+            _check.fail("Epoch", "trials", "given before the run", None, fix)
+        if (self.trials.n_trials, self.trials.n_steps) != (n_trials, n_steps):
+            _check.fail("Epoch", "trials", f"the {n_trials} trials of {n_steps} steps of the run", self.trials, fix)
+        return self.trials.epoch(self.name).float().cpu()
+
+    def resting(self, n_trials: int) -> Tensor:
+        return torch.zeros(1)
+
+
+@dataclass(frozen=True)
+class InTrials(AbstractWhen):
+    """In a random part of the trials only, the others being their control.
+
+    Args:
+        probability: of each trial, independently.
+        seed: of the draw; which trials were drawn is `chosen(n_trials)`.
+        when: when it holds within these trials.
+
+    Example:
+        >>> from neurornn import InTrials
+        >>> InTrials(0.5, seed=1).chosen(6).shape
+        torch.Size([6])
+    """
+
+    probability: float
+    seed: int = 0
+    when: AbstractWhen = field(default_factory=Always)
+
+    def __post_init__(self) -> None:
+        _check.fraction("InTrials", "probability", self.probability)
+
+    def chosen(self, n_trials: int) -> Tensor:
+        """Return which trials are perturbed. Shape `(trial,)`, booleans."""
+        return torch.rand(n_trials, generator=generator(self.seed)) < self.probability
+
+    def during(self, trials: Trials) -> "InTrials":
+        return replace(self, when=self.when.during(trials))
+
+    def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
+        return self.chosen(n_trials)[:, None] * self.when.strength(n_trials, n_steps, dt)
+
+    def resting(self, n_trials: int) -> Tensor:
+        return self.chosen(n_trials) * self.when.resting(n_trials)
+
+
+def scheduled(when: AbstractWhen, n_trials: int, n_steps: int, like: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    """Return the strength, `(trial, time, 1)` so that it multiplies units, and that before the first step if any."""
+    strength = when.strength(n_trials, n_steps, dt).to(like)[..., None]
+    resting = when.resting(n_trials).to(like)[:, None]
+    return strength, resting if bool(resting.any()) else None
+
+
+def check_when(owner: str, when: object) -> None:
+    """Refuse anything that is not a schedule."""
+    if not isinstance(when, AbstractWhen):
+        _check.fail(owner, "when", "a schedule", when, "Such as Always(), During(start, stop) or Epoch(name).")
