@@ -146,9 +146,9 @@ def decode(
     track = float(np.linalg.norm([edge[-1] - edge[0] for edge in edges]))
     methods = (
         f"Bayesian decoder (independent Poisson units, uniform prior over places"
-        f"{' and directions, directions summed out' if by_direction else ''}; most probable place), {n_folds} contiguous "
-        f"folds of {len(error)} bins, gap {gap:g} ms, rates floored at {floor:g} Hz: {place.text} Chance: decoded against "
-        f"true positions in {n_shuffles} random orders."
+        f"{' and directions, directions summed out' if by_direction else ''}; most probable place), {n_folds} "
+        f"contiguous folds of {len(error)} bins, gap {gap:g} ms, rates floored at {floor:g} Hz: {place.text} Chance: "
+        f"decoded against true positions in {n_shuffles} random orders."
     )
     table = confusion(move, edges, best)
     return Decoding(move.position, decoded, error, move.binned.times, chance, table, track, move.unit, folds, methods)

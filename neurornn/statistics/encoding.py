@@ -42,7 +42,12 @@ class RateHistogram:
 
 
 def rate_histogram(
-    move: Movement, edges: tuple[np.ndarray, ...], *, smoothing: float = 1.5, floor: float = 0.05, by_direction: bool = True
+    move: Movement,
+    edges: tuple[np.ndarray, ...],
+    *,
+    smoothing: float = 1.5,
+    floor: float = 0.05,
+    by_direction: bool = True,
 ) -> RateHistogram:
     """Learn rates by place and direction from the bins of `move`.
 
@@ -151,9 +156,9 @@ def encode(
         rates[test], null[test] = model.predict(chosen(move, test)), model.mean
     bits = bits_per_spike(move.binned.values, rates, null, dt=place.dt, floor=floor, min_spikes=min_spikes)
     methods = (
-        f"Rates by place{' and direction' if by_direction else ''} learnt on the other folds ({n_folds} contiguous folds "
-        f"of {len(rates)} bins, gap {gap:g} ms, floor {floor:g} Hz): {place.text} Poisson log-likelihood of held-out "
-        f"counts against each unit's mean rate in the training bins."
+        f"Rates by place{' and direction' if by_direction else ''} learnt on the other folds ({n_folds} contiguous "
+        f"folds of {len(rates)} bins, gap {gap:g} ms, floor {floor:g} Hz): {place.text} Poisson log-likelihood of "
+        f"held-out counts against each unit's mean rate in the training bins."
     )
     return Encoding(bits, rates, recording.units.index, move, folds, methods)
 

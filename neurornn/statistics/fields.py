@@ -34,8 +34,8 @@ class FieldRule:
     def text(self) -> str:
         """The rule, for a methods section."""
         return (
-            f"Fields: contiguous bins above {self.threshold:.0%} of the map's peak, at least {self.min_bins} bins, peak "
-            f"at least {self.min_peak:g} Hz (spikes only)."
+            f"Fields: contiguous bins above {self.threshold:.0%} of the map's peak, at least {self.min_bins} bins, "
+            f"peak at least {self.min_peak:g} Hz (spikes only)."
         )
 
 
@@ -55,7 +55,7 @@ def place_fields(maps: RateMaps, rule: FieldRule | None = None) -> pd.DataFrame:
     rows = []
     for unit, rates in zip(maps.units, maps.maps, strict=True):
         for k, inside in enumerate(_fields(rates, rule, counts=maps.rate_unit == "Hz")):
-            at = np.unravel_index(int(np.argmax(np.where(inside, rates, -np.inf))), rates.shape)
+            at = _peak(rates, inside)
             where = {name: axis[i] for name, axis, i in zip("xyzuvw", centres, at, strict=False)}
             n_bins = int(inside.sum())
             size = n_bins * float(np.prod(steps))
@@ -70,7 +70,20 @@ def _fields(rates: Float[np.ndarray, "*bins"], rule: FieldRule, *, counts: bool)
     peak, least = known.max(), rule.min_peak if counts else 0.0
     if not peak > 0 or peak < least:
         return []
-    parts, n_parts = label(known > rule.threshold * peak)
-    masks = [parts == i for i in range(1, n_parts + 1)]
+    parts = _parts(known > rule.threshold * peak)
+    masks = [parts == i for i in range(1, int(parts.max(initial=0)) + 1)]
     masks = [mask for mask in masks if mask.sum() >= rule.min_bins and known[mask].max() >= least]
     return sorted(masks, key=lambda mask: -known[mask].max())
+
+
+def _parts(inside: np.ndarray) -> np.ndarray:
+    """Return the number of the contiguous part that each bin lies in, 0 for none."""
+    parts = np.zeros(inside.shape, dtype=np.int64)
+    label(inside, output=parts)
+    return parts
+
+
+def _peak(rates: np.ndarray, inside: np.ndarray) -> tuple[int, ...]:
+    """Return the index of the highest bin of a field."""
+    at = np.unravel_index(int(np.argmax(np.where(inside, rates, -np.inf))), rates.shape)
+    return tuple(int(i) for i in at)

@@ -72,9 +72,7 @@ def similarity(one: Float[np.ndarray, "*rows place"], other: Float[np.ndarray, "
     return np.divide(np.sum(a * b, axis=-1), size, out=np.full(size.shape, np.nan), where=size > 1e-12)
 
 
-def direction_index(
-    forth: Float[np.ndarray, "*rows place"], back: Float[np.ndarray, "*rows place"]
-) -> np.ndarray:
+def direction_index(forth: Float[np.ndarray, "*rows place"], back: Float[np.ndarray, "*rows place"]) -> np.ndarray:
     r"""Return $|F - B| / (F + B)$, with $F$, $B$ the mean of the two maps over the bins known in both.
 
     The plain mean over places, not over time, so that a unit is not called directional because the animal dwelt

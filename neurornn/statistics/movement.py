@@ -99,7 +99,7 @@ def movement(
     if where is not None and len(where) != n_bins:
         _check.fail(owner, "where", f"one value for each of {n_bins} bins", where, "Make it from recording.binned(dt).")
     place, velocity = _followed(signal, recording, binned, smooth)
-    keep = np.isfinite(place).all(axis=1) & np.isfinite(binned.values).any(axis=1)
+    keep = np.asarray(np.isfinite(place).all(axis=1) & np.isfinite(binned.values).any(axis=1))
     if min_speed > 0:
         keep &= np.nan_to_num(np.linalg.norm(velocity, axis=1), nan=-1.0) >= min_speed
     if where is not None:

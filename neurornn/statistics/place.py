@@ -57,9 +57,7 @@ class PlaceBins:
 
     def movement(self, recording: Recording) -> Movement:
         """Return the bins of `recording` that count, with the position in each."""
-        return movement(
-            recording, position=self.position, dt=self.dt, min_speed=self.min_speed, smooth=self.smooth
-        )
+        return movement(recording, position=self.position, dt=self.dt, min_speed=self.min_speed, smooth=self.smooth)
 
     def edges(self, position: Float[np.ndarray, "bin dimension"]) -> tuple[np.ndarray, ...]:
         """Return the bin edges along each axis.
@@ -84,9 +82,9 @@ class PlaceBins:
         bins = "x".join(map(str, self.bins)) if isinstance(self.bins, tuple) else str(self.bins)
         speed = f", speed >= {self.min_speed:g} position units/s" if self.min_speed else ""
         return (
-            f"{self.dt:g} ms bins{speed}; position smoothed with a Gaussian of {self.smooth:g} ms, in {bins} bins; summed "
-            f"activity and occupancy each smoothed with a Gaussian of {self.smoothing:g} bins; bins visited for less than "
-            f"{self.min_occupancy:g} ms left out; sampled activity {self.rule.text}."
+            f"{self.dt:g} ms bins{speed}; position smoothed with a Gaussian of {self.smooth:g} ms, in {bins} bins; "
+            f"summed activity and occupancy each smoothed with a Gaussian of {self.smoothing:g} bins; bins visited for "
+            f"less than {self.min_occupancy:g} ms left out; sampled activity {self.rule.text}."
         )
 
 

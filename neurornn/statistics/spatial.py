@@ -200,7 +200,11 @@ def _shifted(
 
 
 def _table(
-    recording: Recording, maps: RateMaps, fields: pd.DataFrame, found: dict[str, np.ndarray], null: dict[str, np.ndarray]
+    recording: Recording,
+    maps: RateMaps,
+    fields: pd.DataFrame,
+    found: dict[str, np.ndarray],
+    null: dict[str, np.ndarray],
 ) -> pd.DataFrame:
     flat, occupancy = maps.maps.reshape(len(maps.maps), -1), maps.occupancy.ravel()
     mean = mean_rate(flat, occupancy)
