@@ -51,7 +51,7 @@ def not_negative(owner: str, name: str, value: Any, fix: str = "") -> float:
 
 def fraction(owner: str, name: str, value: Any, fix: str = "") -> float:
     """Return `value` as a float if it lies in [0, 1]."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
         fail(owner, name, "a number in [0, 1]", value, fix)
     return float(value)
 

@@ -12,7 +12,7 @@ TICKS = 1_000_000
 
 def ticks(times: float | np.ndarray) -> np.ndarray:
     """Return times (ms) as whole nanoseconds, the nearest ones."""
-    return np.rint(np.asarray(times, dtype=np.float64) * TICKS).astype(np.int64)
+    return np.asarray(np.rint(np.asarray(times, dtype=np.float64) * TICKS), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)

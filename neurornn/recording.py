@@ -135,7 +135,7 @@ class Recording:
             got = f"{len(units)} rows for {n_units} units"
             _check.fail("Recording", "units", "one row for each unit", got, error=RecordingError)
         if not units.index.is_unique:
-            twice = units.index[units.index.duplicated()][0]
+            twice = units.index[units.index.duplicated()].tolist()[0]
             _check.fail("Recording", "units", "indexed by distinct ids", f"{twice!r} twice", error=RecordingError)
         for column, value in (("t_start", self.t_start), ("t_stop", self.t_stop)):
             if column not in units:
@@ -250,7 +250,8 @@ class Recording:
         units = list(units)
         unknown = [u for u in units if u not in self.units.index]
         if unknown:
-            fix = f"The ids run from {self.units.index[0]!r} to {self.units.index[-1]!r}."
+            ids = self.units.index.tolist()
+            fix = f"The ids run from {ids[0]!r} to {ids[-1]!r}."
             _check.fail("Recording.select", "units", "ids of this recording", unknown[0], fix, error=RecordingError)
         place = self.units.index.get_indexer(pd.Index(units))
         return replace(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -25,3 +26,11 @@ def recordings() -> Path:
     if not os.environ.get("NEURORNN_DATA") or not folder.is_dir():
         pytest.skip("no recordings: set NEURORNN_DATA to the folder that holds them")
     return folder
+
+
+@pytest.fixture
+def as_users_run() -> Iterator[None]:
+    """Switch the run-time shape checks off, as they are outside the tests: the package's own messages must do."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

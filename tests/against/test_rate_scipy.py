@@ -45,8 +45,8 @@ def test_halving_dt_halves_the_error_of_leaky_units(form: Form) -> None:
 def test_a_unit_alone_decays_as_its_time_constant_says() -> None:
     """Without input and weights, h_t = (1 - dt/tau)^t h_0 exactly, which is exp(-t/tau) to first order."""
     cell = LeakyRate(1, 1, tau=50.0, dt=1.0, nonlinearity="identity", wiring=Dense(1, gain=0.0)).double()
-    sent, _ = cell.rollout(torch.zeros(1, 100, 1).double(), (torch.ones(1, 1).double(),))
+    sent = cell.rollout(torch.zeros(1, 100, 1).double(), (torch.ones(1, 1).double(),))[0].detach()
     steps = torch.arange(1, 101).double()
     tau = cell.tau().detach()
-    torch.testing.assert_close(sent[0, :, 0].detach(), (1 - 1 / tau) ** steps, **FLOAT64)
+    torch.testing.assert_close(sent[0, :, 0], (1 - 1 / tau) ** steps, **FLOAT64)
     assert float((sent[0, :, 0] - torch.exp(-steps / 50.0)).abs().max()) < 1 / 50.0 / 2
