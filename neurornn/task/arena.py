@@ -33,9 +33,9 @@ class SelfMotion(Enum):
 class ArenaIntegration(AbstractTask):
     r"""Keep track of the position in a box from self-motion.
 
-    The network is told where it starts (the code of that position) and then sees at each step its own motion; it answers
-    with the code of the position at the end of the step. Speeds are given over `speed_scale`, so that inputs are of the
-    size of one.
+    The network is told where it starts (the code of that position) and then sees at each step its own motion; it
+    answers with the code of the position at the end of the step. Speeds are given over `speed_scale`, so that inputs
+    are of the size of one.
 
     Behaviour: `position` (x, y at the end of each step, m), `speed` (m/s), `heading` (rad).
 

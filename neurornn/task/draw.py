@@ -78,8 +78,8 @@ def normal_cdf(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def lasting(
     n_trials: int, *, shortest: float, longest: float, dt: float, generator: torch.Generator
 ) -> Int[Tensor, " trial"]:
-    """Return one length for each trial, in whole steps (at least 1), even between `shortest` and `longest` ms."""
+    """Return a length for each trial, even between `shortest` and `longest` ms, in the nearest whole steps."""
     if not longest >= shortest >= 0:
         _check.fail("lasting", "longest", "at least `shortest`, and both 0 or above (ms)", (shortest, longest))
     drawn = torch.rand(n_trials, generator=generator)
-    return ((shortest + drawn * (longest - shortest)) / dt).round().long().clamp(min=1)
+    return ((shortest + drawn * (longest - shortest)) / dt).round().long()

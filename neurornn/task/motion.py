@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import torch
 from jaxtyping import Float
@@ -13,6 +14,9 @@ from neurornn.task.draw import normal_cdf, wander
 
 SECOND = 1000.0
 """ms."""
+
+AFTER_COLLISION = NormalDist().inv_cdf(1 - math.exp(-1 / 8))
+"""The normal score of half the scale of a Rayleigh law: the speed after a collision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +62,10 @@ class Foraging(AbstractMotion):
 
     $$v = \sigma \sqrt{-2 \ln(1 - \Phi(z))}, \qquad \theta_{t+1} = \theta_t + \omega_t\,dt$$
 
-    Within `reach` $d$ of a wall at distance $x$ the velocity is pushed inwards with $3(1-h)^2\,v^2(d-x)/d^2$ and the
-    position is shifted by $6h^2\,v\,dt\,(1-\sqrt{1-(d-x)^2/d^2})$ ($h$ is `thigmotaxis`: at 0 the animal shuns walls, at
-    1 it follows them). A step that would cross a wall is reflected and goes on at half the scale of the speed.
+    Within `reach` $d$ of a wall at distance $x$ the velocity is turned inwards by $3(1-h)^2\,v^2(d-x)/d^2$ and the
+    position is shifted inwards by $6h^2\,v\,dt\,(1-\sqrt{1-(d-x)^2/d^2})$ ($h$ is `thigmotaxis`: at 0 the animal shuns
+    walls, at 1 it follows them). A step that would cross a wall is reflected, and the speed starts anew from
+    $\sigma/2$.
 
     Args:
         scale: $\sigma$ of the Rayleigh law of speed, m/s.
@@ -104,18 +109,20 @@ class Foraging(AbstractMotion):
         self, n_trials: int, n_steps: int, *, box: tuple[float, float], dt: float, generator: torch.Generator
     ) -> Path:
         seconds = dt / SECOND
-        score = wander(n_trials, n_steps, memory=self.memory, dt=dt, generator=generator)
-        # 1 - Phi(z) = Phi(-z), which keeps its digits in the upper tail.
-        speed = self.scale * (-2 * normal_cdf(-score).log()).sqrt()
+        keep = math.exp(-dt / self.memory)
+        drawn = torch.randn(n_trials, n_steps, generator=generator)
+        score = torch.randn(n_trials, generator=generator)
         rotation = wander(n_trials, n_steps, memory=self.turning_memory, dt=dt, generator=generator)
         rotation = rotation * math.radians(self.turning) * seconds
         size, position, heading = _beginning(n_trials, box, generator)
         path, headings = [position], []
         for step in range(n_steps):
             heading = heading + rotation[:, step]
-            way = torch.stack([heading.cos(), heading.sin()], dim=1)  # (trial, axis)
-            velocity = speed[:, step, None] * way
-            push, shift = self._walls(position, size, speed[:, step, None], seconds)
+            score = keep * score + math.sqrt(1 - keep**2) * drawn[:, step]
+            # 1 - Phi(z) = Phi(-z), which keeps its digits in the upper tail.
+            speed = self.scale * (-2 * normal_cdf(-score).log()).sqrt()[:, None]
+            velocity = speed * torch.stack([heading.cos(), heading.sin()], dim=1)  # (trial, axis)
+            push, shift = self._walls(position, size, speed, seconds)
             velocity = velocity + push
             reached = position + shift + seconds * velocity
             crossed = (reached < 0) | (reached > size)
@@ -123,6 +130,7 @@ class Foraging(AbstractMotion):
             velocity = torch.where(crossed, -velocity, velocity)
             slow = 0.5 * self.scale * velocity / velocity.norm(dim=1, keepdim=True).clamp(min=1e-12)
             reached = torch.where(hit, position + seconds * slow, reached)
+            score = torch.where(hit[:, 0], AFTER_COLLISION, score)
             position = torch.minimum(reached.clamp(min=0.0), size)
             heading = torch.atan2(velocity[:, 1], velocity[:, 0])
             path.append(position)

@@ -150,7 +150,7 @@ def smoothed(signal: Signal, smoothing: float) -> Signal:
         return signal
     deviation = smoothing / float(np.median(np.diff(signal.times)))
     values = signal.values.astype(float)
-    known = np.isfinite(values).all(axis=1)
+    known = np.all(np.isfinite(values), axis=1)
     for piece in np.split(np.arange(len(values)), np.flatnonzero(np.diff(known)) + 1):
         if known[piece[0]]:
             values[piece] = gaussian_filter1d(values[piece], deviation, axis=0, mode="nearest")
@@ -170,8 +170,7 @@ def _stretches(track: Signal, table: pd.DataFrame, trials: Sequence[int] | slice
     for start, stop in joined:
         times = start + dt * np.arange(int(np.floor((stop - start) / dt + 1e-9)) + 1)
         position = track.at(times)[:, 0]
-        known = np.isfinite(position)
-        cuts = np.flatnonzero(np.diff(known)) + 1
+        cuts = np.flatnonzero(np.diff(np.isfinite(position))) + 1
         parts += [part for part in np.split(position, cuts) if len(part) and np.isfinite(part[0])]
     return parts
 
@@ -229,7 +228,7 @@ def _law(values: Sequence[float] | np.ndarray) -> tuple[float, ...]:
 def _memory(pieces: list[np.ndarray], dt: float) -> float:
     """When the autocorrelation of the values' normal scores first falls below 1/e, ms; NaN separates pieces."""
     whole = np.concatenate([np.r_[piece, np.nan] for piece in pieces])
-    known = np.isfinite(whole)
+    known: np.ndarray = np.isfinite(whole)
     score = np.full(len(whole), np.nan)
     score[known] = norm.ppf((rankdata(whole[known]) - 0.5) / known.sum())
     if not known.any():

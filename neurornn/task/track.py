@@ -67,7 +67,7 @@ class TrackIntegration(AbstractTask):
     dt: float = 50.0
     duration: float = 10_000.0
     speeds: Speeds = field(default_factory=Speeds)
-    # 8 makes the place cells peak near 1: the squared error then starts at the size of 1, and training takes fewer steps.
+    # At a total of 8 the cells peak near 1: the squared error has the size of 1, and training takes fewer steps.
     code: AbstractCode = field(default_factory=lambda: PlaceCode(32, total=8.0))
     input_noise: float = 0.0
     heading: bool = True
