@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
 
 import numpy as np
 import torch
@@ -41,7 +40,7 @@ class AbstractPerturbation(ABC):
             ValueError: if the network has no such units or channels.
         """
 
-    def during(self, trials: Trials) -> Self:
+    def during(self, trials: Trials) -> "AbstractPerturbation":
         """Return the same perturbation with the epochs that it names looked up in `trials`.
 
         Raises:
@@ -59,7 +58,7 @@ class Timed(ABC):
     """Something that can be fixed to given trials."""
 
     @abstractmethod
-    def during(self, trials: Trials) -> Self:
+    def during(self, trials: Trials) -> "Timed":
         """Return the same with every named epoch looked up in `trials`."""
 
 

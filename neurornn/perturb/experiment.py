@@ -1,7 +1,7 @@
 """A lesion experiment: the effect of a lesion, paired on the same trials and noise, against matched random controls."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ CACHE = 1e6
 """Bytes of one step of a batched rollout that still stay in a processor's cache; beyond, steps wait for memory."""
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """A network with the task that it was trained on."""
 

@@ -3,13 +3,14 @@
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from neurornn import _check
 from neurornn._types import generator
+from neurornn.binned import ticks
 from neurornn.perturb.base import Timed
-from neurornn.recording import ticks
 from neurornn.trials import Trials
 
 
@@ -83,8 +84,10 @@ class During(AbstractWhen):
 
     def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
         starts = torch.arange(n_steps, dtype=torch.float64) * dt
-        within = torch.as_tensor(ticks(starts.numpy()))
-        inside = (within >= int(ticks(self.start))) & (within < int(ticks(self.stop)))
+        # On whole ticks, so that a window from 0.3 ms on holds in the fourth step of 0.1 ms.
+        first, last = ticks(np.array([self.start, self.stop]))
+        steps = ticks(starts.numpy())
+        inside = torch.as_tensor((steps >= first) & (steps < last))
         if self.ramp == 0:
             return inside.float()[None]
         middle = starts + dt / 2
