@@ -1,0 +1,32 @@
+"""Comparing what networks do with what was recorded: metrics, nulls and ceilings."""
+
+from neurornn.compare.alignment import Aligned as Aligned
+from neurornn.compare.alignment import aligned as aligned
+from neurornn.compare.base import compare as compare
+from neurornn.compare.bootstrap import bootstrap_median as bootstrap_median
+from neurornn.compare.bootstrap import paired_p as paired_p
+from neurornn.compare.bootstrap import rank_p as rank_p
+from neurornn.compare.bootstrap import unpaired_p as unpaired_p
+from neurornn.compare.ceiling import Reliability as Reliability
+from neurornn.compare.ceiling import cc_norm_squared as cc_norm_squared
+from neurornn.compare.ceiling import of_ceiling as of_ceiling
+from neurornn.compare.ceiling import spearman_brown as spearman_brown
+from neurornn.compare.ceiling import split_half as split_half
+from neurornn.compare.cka import DebiasedCKA as DebiasedCKA
+from neurornn.compare.cka import debiased_cka as debiased_cka
+from neurornn.compare.comparison import Comparison as Comparison
+from neurornn.compare.effective import autocorrelation_time as autocorrelation_time
+from neurornn.compare.effective import n_effective as n_effective
+from neurornn.compare.metric import AbstractMetric as AbstractMetric
+from neurornn.compare.metric import AbstractPredictivity as AbstractPredictivity
+from neurornn.compare.null import Nulls as Nulls
+from neurornn.compare.null import Records as Records
+from neurornn.compare.null import shifted_scores as shifted_scores
+from neurornn.compare.poisson import PoissonPredictivity as PoissonPredictivity
+from neurornn.compare.poisson import poisson_ridge as poisson_ridge
+from neurornn.compare.regressors import Clock as Clock
+from neurornn.compare.regressors import Moving as Moving
+from neurornn.compare.regressors import Space as Space
+from neurornn.compare.regressors import splines as splines
+from neurornn.compare.ridge import RidgePredictivity as RidgePredictivity
+from neurornn.compare.ridge import ridge as ridge

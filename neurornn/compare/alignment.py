@@ -1,0 +1,182 @@
+"""Model and brain in the same bins: what is compared, and what had to be left out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from neurornn import _check
+from neurornn.compare.regressors import Clock, Space
+from neurornn.errors import RecordingError
+from neurornn.recording import Binned, Recording
+from neurornn.statistics.movement import movement
+
+Where = Callable[[Recording, float], Bool[np.ndarray, " bin"]] | Bool[np.ndarray, " bin"]
+"""Which bins to analyse: one value for each bin, or something that says so for a recording and a bin width (ms)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Two recordings in the same bins, with what is known of each bin beside them.
+
+    Args:
+        model: activity of the model's units. Shape `(bin, source)`.
+        brain: activity of the brain's units that were kept; spike counts if `counts`. Shape `(bin, target)`.
+        times: bin centres. Shape `(bin,)`, ms.
+        trial: trial of each bin. Shape `(bin,)`.
+        dt: bin width, ms.
+        counts: whether `brain` are spike counts.
+        model_counts: whether `model` are.
+        units: one row for each unit of the brain: `kept`, and why not.
+        model_units: ids of the model's units that are kept (those that vary).
+        space: position and direction and speed as regressors; `None` if the brain has no such signal.
+            Shape `(bin, regressor)`.
+        clock: time as regressors. Shape `(bin, regressor)`.
+        signals: what the behaviour's autocorrelation is measured on. Shape `(bin, signal)`.
+        place: position bin x direction, for maps over laps; -1 where there is none. Shape `(bin,)`.
+        keep: the analysed bins of the whole grid. Shape `(grid,)`.
+        grid: bin centres of the whole grid. Shape `(grid,)`, ms.
+    """
+
+    model: Float[np.ndarray, "bin source"]
+    brain: Float[np.ndarray, "bin target"]
+    times: Float[np.ndarray, " bin"]
+    trial: Int[np.ndarray, " bin"]
+    dt: float
+    counts: bool
+    model_counts: bool
+    units: pd.DataFrame
+    model_units: pd.Index
+    space: Float[np.ndarray, "bin regressor"] | None
+    clock: Float[np.ndarray, "bin clock"]
+    signals: Float[np.ndarray, "bin signal"]
+    place: Int[np.ndarray, " bin"]
+    keep: Bool[np.ndarray, " grid"]
+    grid: Float[np.ndarray, " grid"]
+
+    def also(self, other: Recording, name: str) -> Float[np.ndarray, "bin unit"]:
+        """Return the activity of another recording on the same clock in the same bins.
+
+        Raises:
+            RecordingError: if it has other bins, or NaN in those analysed.
+        """
+        values = _same_bins(other, self.grid, self.dt, name).values[self.keep]
+        bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
+        if bad:
+            fix = "It must cover the same trials as the model that it stands beside."
+            got = f"NaN in {bad} of {len(values)}"
+            _check.fail("compare", name, "recorded in every bin that is analysed", got, fix, error=RecordingError)
+        return values
+
+
+def _same_bins(recording: Recording, grid: np.ndarray, dt: float, name: str) -> Binned:
+    binned = recording.binned(dt)
+    if len(binned.times) != len(grid) or not np.allclose(binned.times, grid, rtol=0.0, atol=1e-3 * dt):
+        fix = "Make it with fit.record(brain), which drives the network through the animal's own trials."
+        got = f"{len(binned.times)} bins where the brain has {len(grid)}, or at other times"
+        _check.fail("compare", name, "on the brain's clock, with its trials", got, fix, error=RecordingError)
+    return binned
+
+
+def aligned(
+    model: Recording,
+    brain: Recording,
+    *,
+    dt: float,
+    behaviour: tuple[str, ...],
+    space: Space,
+    clock: Clock,
+    where: Where | None,
+    min_spikes: int,
+) -> Aligned:
+    """Return model and brain in the bins where both, and the behaviour, are known.
+
+    Args:
+        model: on the brain's clock, with its trials.
+        brain: the recording.
+        dt: bin width, ms.
+        behaviour: names of position signals of the brain.
+        space: makes regressors of them.
+        clock: makes regressors of time.
+        where: which bins to analyse; all where absent.
+        min_spikes: units with fewer spikes in the analysed bins are set aside.
+
+    Raises:
+        RecordingError: if the clocks differ, a signal is unknown, or no bin or no unit is left.
+    """
+    there = brain.binned(dt)
+    here = _same_bins(model, there.times, dt, "model")
+    keep = np.isfinite(here.values).all(axis=1) & _wanted(where, brain, dt, len(there.times))
+    moves = []
+    for name in behaviour if brain.behaviour else ():
+        if name not in brain.behaviour:
+            must = "names of signals of the recording"
+            _check.fail("compare", "behaviour", must, name, _check.near(name, brain.behaviour), error=RecordingError)
+        move = movement(brain, position=name, dt=dt)
+        place = np.full((len(there.times), 2, move.position.shape[1]), np.nan)
+        place[np.isin(there.times, move.binned.times)] = np.stack([move.position, move.velocity], axis=1)
+        keep &= np.isfinite(place).all(axis=(1, 2))
+        moves.append(place)
+    if not keep.any():
+        fix = "Check that the model covers the trials, and `where`."
+        _check.fail("compare", "model", "recorded where the brain is", "no bin in common", fix, error=RecordingError)
+    units = _unit_table(brain, there.values[keep], there.counts, min_spikes)
+    known = [(place[keep, 0], place[keep, 1]) for place in moves]
+    since = there.times - brain.trials["start"].to_numpy(float)[there.trial]
+    varies = here.values[keep].std(axis=0) > 0
+    if not varies.any():
+        _check.fail("compare", "model", "active", "no unit that varies", error=RecordingError)
+    return Aligned(
+        model=here.values[keep][:, varies],
+        brain=there.values[keep][:, units["kept"].to_numpy(bool)],
+        times=there.times[keep],
+        trial=there.trial[keep],
+        dt=dt,
+        counts=there.counts,
+        model_counts=here.counts,
+        units=units,
+        model_units=model.units.index[varies],
+        space=np.concatenate([space(*pair) for pair in known], axis=1) if known else None,
+        clock=clock(there.times[keep], since[keep], there.trial[keep]),
+        signals=np.concatenate([place for place, _ in known], axis=1) if known else np.empty((int(keep.sum()), 0)),
+        place=_places(known, int(keep.sum()), space.n_position),
+        keep=keep,
+        grid=there.times,
+    )
+
+
+def _wanted(where: Where | None, brain: Recording, dt: float, n_bins: int) -> np.ndarray:
+    if where is None:
+        return np.ones(n_bins, dtype=bool)
+    mask = np.asarray(where(brain, dt) if callable(where) else where, dtype=bool)
+    if mask.shape != (n_bins,):
+        _check.fail("compare", "where", f"one value for each of {n_bins} bins", mask, "Make it from brain.binned(dt).")
+    return mask
+
+
+def _unit_table(brain: Recording, values: np.ndarray, counts: bool, min_spikes: int) -> pd.DataFrame:
+    whole = np.isfinite(values).all(axis=0)
+    varies = np.where(whole, np.ptp(np.where(np.isfinite(values), values, 0.0), axis=0) > 0, False)
+    total = np.where(whole, np.sum(np.where(whole, values, 0.0), axis=0), np.nan)
+    enough = total >= min_spikes if counts else varies
+    few = f"fewer than {min_spikes} spikes" if counts else "constant"
+    why = np.where(~whole, "not recorded throughout", np.where(enough & varies, "", few))
+    if not np.any(why == ""):
+        got = ", ".join(f"{n} {reason}" for reason, n in pd.Series(why).value_counts().items())
+        fix = "Lower `min_spikes`, or analyse more bins."
+        _check.fail("compare", "brain", "a recording with units to compare", got, fix, error=RecordingError)
+    table = pd.DataFrame({"kept": why == "", "why_not": why}, index=brain.units.index)
+    if counts:
+        table["n_spikes"] = total
+    return table
+
+
+def _places(known: list[tuple[np.ndarray, np.ndarray]], n_bins: int, n_places: int) -> np.ndarray:
+    """Return the position bin x direction of each bin, -1 throughout unless there is one position in one dimension."""
+    if len(known) != 1 or known[0][0].shape[1] != 1:
+        return np.full(n_bins, -1, dtype=np.int64)
+    position, velocity = known[0][0][:, 0], known[0][1][:, 0]
+    edges = np.linspace(position.min(), position.max(), n_places + 1)[1:-1]
+    return (np.digitize(position, edges) + n_places * (velocity > 0)).astype(np.int64)

@@ -1,0 +1,183 @@
+"""Compare a model with a brain: held-out scores, and what they must beat."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from neurornn import _check
+from neurornn.compare.alignment import Aligned, Where, aligned
+from neurornn.compare.ceiling import Reliability
+from neurornn.compare.comparison import Comparison
+from neurornn.compare.effective import autocorrelation_time, n_effective
+from neurornn.compare.job import LEAST_RELIABLE, Job, Progress, lap_reliability
+from neurornn.compare.metric import AbstractMetric
+from neurornn.compare.null import DEFAULT, Nulls, Records
+from neurornn.compare.ridge import RidgePredictivity
+from neurornn.recording import Recording
+from neurornn.statistics.folds import Folds, blocked_folds
+
+GAP_TIMES = 3.0
+"""The gap in autocorrelation times: three leave 5 % of an exponential correlation."""
+
+
+def compare(
+    model: Recording | Records,
+    brain: Recording,
+    metric: AbstractMetric | None = None,
+    *,
+    dt: float = 250.0,
+    n_folds: int = 5,
+    gap: float | None = None,
+    nulls: Nulls = DEFAULT,
+    behaviour: tuple[str, ...] = ("linear",),
+    untrained: Sequence[Recording] = (),
+    n_untrained: int = 5,
+    where: Where | None = None,
+    min_spikes: int = 50,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Return how well a model's units tell a brain's units on held-out stretches of time, beside every null.
+
+    Folds are contiguous blocks of time (of whole trials where there are enough of them), and training bins within `gap`
+    of a test bin are left out. All sources of regressors go through the same folds.
+
+    Args:
+        model: a fit (anything with `record` and `untrained`), or a recording on the brain's clock with its trials.
+        brain: the recording.
+        metric: how to score; `RidgePredictivity()` where absent.
+        dt: bin width, ms.
+        n_folds: blocks.
+        gap: ms. Three autocorrelation times where absent: the longer one of the behaviour's and of the units' median,
+            measured on the training bins of each fold.
+        nulls: sizes of the nulls.
+        behaviour: position signals of the brain that the behaviour null is made of.
+        untrained: recordings of untrained networks, where `model` is a recording. Without them the comparison is not
+            `complete`.
+        n_untrained: how many untrained networks to make, where `model` can make them.
+        where: the bins to analyse: one value for each bin of `brain.binned(dt)`, or e.g. `Moving(20.0)`.
+        min_spikes: units with fewer spikes in the analysed bins are set aside (and counted).
+        seed: of everything random.
+        progress: told of every part that is done.
+
+    Returns:
+        The scores in both directions (in one, for a symmetric metric), with nulls, ceiling and methods.
+
+    Raises:
+        RecordingError: if the recordings do not share clock and trials, or nothing is left to compare.
+        ValueError: if the gap leaves a fold without training bins, or the session is too short for the shifts.
+
+    Example:
+        >>> import numpy as np
+        >>> from neurornn import Recording
+        >>> from neurornn.compare import compare
+        >>> rng = np.random.default_rng(0)
+        >>> drive = rng.normal(size=(1000, 4))
+        >>> brain = Recording(0.0, 1e5, activity=drive @ rng.normal(size=(4, 6)), dt=100.0)
+        >>> model = Recording(0.0, 1e5, activity=drive, dt=100.0)
+        >>> found = compare(model, brain, dt=100.0, gap=300.0)
+        >>> bool(found.of("model", "r2").median() > 0.99)
+        True
+        >>> found.complete  # no untrained network, no behaviour
+        False
+
+    References:
+        Yamins et al. (2014), PNAS 111:8619, doi:10.1073/pnas.1403112111.
+    """
+    metric = RidgePredictivity() if metric is None else metric
+    _check.positive("compare", "dt", dt)
+    _check.count("compare", "n_untrained", n_untrained)
+    _check.count("compare", "min_spikes", min_spikes)
+    own = model if isinstance(model, Recording) else model.record(brain, seed=seed)
+    data = aligned(
+        own, brain, dt=dt, behaviour=behaviour, space=nulls.space, clock=nulls.clock, where=where, min_spikes=min_spikes
+    )
+    fresh = list(untrained)
+    if not isinstance(model, Recording):
+        fresh += [model.untrained(seed + 1 + k).record(brain, seed=seed) for k in range(n_untrained)]
+    folds = _folds(data, n_folds, gap)
+    shifts = nulls.shifts(len(data.times), dt, seed)
+    reliability = lap_reliability(data, seed=seed)
+    job = Job(metric, data, folds, shifts, reliability, progress)
+    job.run({f"untrained {k}": data.also(one, f"untrained {k}") for k, one in enumerate(fresh)})
+    missing = [] if fresh else ["untrained: the model is a recording, and no untrained recordings were given"]
+    if data.space is None:
+        missing.append("behaviour: the recording has no behaviour")
+    return Comparison(
+        scores=pd.concat(job.scores, ignore_index=True),
+        shifts=pd.concat(job.shifted, ignore_index=True),
+        units=_units(data, reliability),
+        folds=folds,
+        gap=folds.gap,
+        dt=dt,
+        n_bins=len(data.times),
+        min_spikes=min_spikes,
+        n_model_units=data.model.shape[1],
+        reliability=reliability,
+        ceiling=_ceiling(reliability),
+        missing=tuple(missing),
+        seed=seed,
+        methods=_methods(job, n_untrained=len(fresh), measured=gap is None, min_spikes=min_spikes),
+        references=(*metric.references, "10.1111/ecog.02881", "10.2307/2983611"),
+    )
+
+
+def _folds(data: Aligned, n_folds: int, gap: float | None) -> Folds:
+    """Return the folds: of whole trials where there are enough for inner folds too; the gap is measured if not given."""
+    n_trials = len(np.unique(data.trial))
+    enough = n_trials >= 2 * n_folds and n_trials - int(np.ceil(n_trials / n_folds)) >= 2 * n_folds
+    groups = data.trial if enough else None
+    if gap is None:
+        without = blocked_folds(data.times, n_folds, groups=groups)
+        gap = GAP_TIMES * max(_slowest(data, train) for train, _ in without)
+    return blocked_folds(data.times, n_folds, gap=gap, groups=groups)
+
+
+def _slowest(data: Aligned, train: np.ndarray) -> float:
+    """Return the autocorrelation time (ms) that the gap is made of, from training bins only."""
+    units = autocorrelation_time(data.brain[train], data.times[train], dt=data.dt)
+    signals = autocorrelation_time(data.signals[train], data.times[train], dt=data.dt)
+    known = [float(np.median(units[np.isfinite(units)]))] if np.isfinite(units).any() else []
+    return max([*known, *signals[np.isfinite(signals)].tolist(), 0.0])
+
+
+def _units(data: Aligned, reliability: Reliability | None) -> pd.DataFrame:
+    kept = data.units["kept"].to_numpy(bool)
+    table = data.units.copy()
+    found = {"n_effective": n_effective(data.brain, data.times, dt=data.dt)}
+    if reliability is not None:
+        found |= {"reliability": reliability.value, "low": reliability.low, "high": reliability.high}
+    for name, values in found.items():
+        table.loc[kept, name] = values
+    return table
+
+
+def _ceiling(reliability: Reliability | None) -> str:
+    if reliability is None:
+        return "No ceiling: a ceiling needs repeats (at least 4 trials along one position in one dimension)."
+    n = int(np.sum(reliability.value >= LEAST_RELIABLE))
+    return (
+        "Ceiling: split-half reliability (Spearman-Brown) of each unit's map over position and direction, "
+        f"{reliability.n_repeats} trials, {reliability.n_splits} random halves, jackknife interval; map_r2_of_ceiling "
+        f"is r|r| / reliability of the held-out predicted map, for the {n} of {len(reliability.value)} units with a "
+        f"reliability of at least {LEAST_RELIABLE:g}."
+    )
+
+
+def _methods(job: Job, *, n_untrained: int, measured: bool, min_spikes: int) -> str:
+    data, folds = job.data, job.folds
+    kept, total = int(data.units["kept"].sum()), len(data.units)
+    kind = f"with at least {min_spikes} spikes" if data.counts else "that vary"
+    what = "whole trials" if folds.groups is not None else "contiguous bins"
+    origin = "three autocorrelation times, measured on training bins" if measured else "given"
+    back = "" if job.backward or job.metric.symmetric else " The model's units are no counts and were not predicted."
+    return (
+        f"{kept} of {total} units ({kind} in {len(data.times)} bins of {data.dt:g} ms) and {data.model.shape[1]} model "
+        f"units; {len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, {origin}. "
+        f"{job.metric.sentence()} Nulls in the same folds: {n_untrained} untrained networks; position x direction and "
+        f"speed; time of session and trial; {len(job.shifts)} circular shifts of "
+        f"{job.shifts.min() * data.dt / 1000:.1f} s or more. Intervals: bootstrap over units (2000 draws); p: "
+        f"one-sided Wilcoxon signed-rank over units (rank-sum where the units are not the same), rank among shifts.{back} "
+        f"{_ceiling(job.reliability)}"
+    )

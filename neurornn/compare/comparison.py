@@ -1,0 +1,148 @@
+"""The result of a comparison: scores beside their nulls, and all that a reader needs to judge them."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from neurornn import _check
+from neurornn.compare.bootstrap import bootstrap_median, paired_p, rank_p, unpaired_p
+from neurornn.compare.ceiling import Reliability
+from neurornn.statistics.folds import Folds
+
+TO_BRAIN = "model to brain"
+TO_MODEL = "brain to model"
+BOTH = "both"
+
+
+def kind(source: str) -> str:
+    """Return what a source is: all of `untrained 0`, `untrained 1` ... are `untrained`."""
+    return re.sub(r" \d+$", "", source)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How well a model tells a recording, with every null beside it.
+
+    Args:
+        scores: tidy, one row for each `unit`, `source`, `direction` and `measure`, with its `score`. Sources are
+            `model`, `untrained 0` ..., `behaviour`, `time`, `behaviour+model` and `shifted` (mean over the shifts).
+        shifts: one row for each `shift` (ms), `direction` and `measure`: the median over units, `score`.
+        units: one row for each unit of the brain: whether it was kept, why not, `n_spikes` in the analysed bins,
+            `n_effective`, `reliability` with `low` and `high`.
+        folds: what was held out when.
+        gap: training bins this near to a test bin were left out, ms.
+        dt: bin width, ms.
+        n_bins: bins that were analysed.
+        min_spikes: units with fewer spikes were set aside.
+        n_model_units: units of the model that took part.
+        reliability: of the lap-averaged maps; `None` where there are no repeats.
+        ceiling: what the ceiling is, or why there is none, in a sentence.
+        missing: nulls that could not be computed, each with its reason.
+        seed: of the shifts, the untrained networks and the bootstrap.
+        methods: what was done, in plain sentences.
+        references: DOIs.
+    """
+
+    scores: pd.DataFrame
+    shifts: pd.DataFrame
+    units: pd.DataFrame
+    folds: Folds
+    gap: float
+    dt: float
+    n_bins: int
+    min_spikes: int
+    n_model_units: int
+    reliability: Reliability | None
+    ceiling: str
+    missing: tuple[str, ...]
+    seed: int
+    methods: str
+    references: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every null was computed. A page draws no comparison that is not complete."""
+        return not self.missing
+
+    @property
+    def n_units(self) -> int:
+        """Units of the brain that were kept."""
+        return int(self.units["kept"].sum())
+
+    @property
+    def n_units_total(self) -> int:
+        """Units of the brain."""
+        return len(self.units)
+
+    @property
+    def n_effective(self) -> float:
+        """Median effective number of bins over the units kept."""
+        return float(self.units.loc[self.units["kept"], "n_effective"].median())
+
+    def frame(self) -> pd.DataFrame:
+        """Return `scores`."""
+        return self.scores
+
+    def of(self, source: str, measure: str, *, direction: str = TO_BRAIN) -> pd.Series:
+        """Return the scores of one source, by unit; those of `untrained` are means over the initialisations."""
+        rows = self.scores[(self.scores["measure"] == measure) & (self.scores["direction"] == direction)]
+        rows = rows[[source in (name, kind(name)) for name in rows["source"]]]
+        if len(rows) == 0:
+            fix = _check.near(source, {kind(name) for name in self.scores["source"]})
+            got = f"{source}, {measure}, {direction}"
+            _check.fail("Comparison.of", "source", "a source with this measure and direction", got, fix, error=KeyError)
+        return pd.Series(rows["score"].to_numpy(float), index=rows["unit"]).groupby(level=0, sort=False).mean()
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row for each `direction`, `measure` and `source`: median over units, interval, and p.
+
+        `low` and `high` are a 95 % bootstrap over units; for `shifted`, the middle 95 % of the shifts. `p` is that of
+        the claim *the model is above this null*: Wilcoxon signed-rank over units, or the rank of the model's median
+        among the shifts. In the row `behaviour+model` it is of the claim *the model adds to behaviour*. Units of one
+        animal are not independent, so p over units speaks of this recording only.
+        """
+        rows = []
+        asked = self.scores[["direction", "measure"]].drop_duplicates()
+        for direction, measure in asked.itertuples(index=False):
+            rows_of = (self.scores["direction"] == direction) & (self.scores["measure"] == measure)
+            kinds = dict.fromkeys(kind(source) for source in self.scores.loc[rows_of, "source"])
+            by = {name: self.of(name, measure, direction=direction) for name in kinds}
+            rows += [self._row(direction, measure, name, by) for name in kinds]
+        return pd.DataFrame(rows)
+
+    def _row(self, direction: str, measure: str, source: str, by: dict[str, pd.Series]) -> dict[str, object]:
+        row: dict[str, object] = {"direction": direction, "measure": measure, "source": source}
+        known = by[source].to_numpy(float)
+        interval = bootstrap_median(known, seed=self.seed)
+        row |= {"median": interval.median, "low": interval.low, "high": interval.high, "n_units": interval.n}
+        model = by["model"]
+        if source == "shifted":
+            mine = (self.shifts["direction"] == direction) & (self.shifts["measure"] == measure)
+            medians = self.shifts.loc[mine, "score"].to_numpy(float)
+            known = medians[np.isfinite(medians)]
+            low, middle, high = np.quantile(known, [0.025, 0.5, 0.975]) if len(known) else [np.nan] * 3
+            row |= {"median": float(middle), "low": float(low), "high": float(high)}
+            row["p"] = rank_p(float(np.nanmedian(model)) if model.notna().any() else float("nan"), medians)
+        elif source == "behaviour+model":
+            alone = by["behaviour"].reindex(by[source].index)
+            row["p"] = paired_p(known, alone.to_numpy(float))
+        elif source == "untrained" and direction == TO_MODEL:  # other units: nothing to pair
+            row["p"] = unpaired_p(model.to_numpy(float), self._draws(measure))
+        else:
+            paired = len(known) > 1 and source != "model"
+            row["p"] = paired_p(model.reindex(by[source].index).to_numpy(float), known) if paired else float("nan")
+        return row
+
+    def _draws(self, measure: str) -> np.ndarray:
+        rows = self.scores[(self.scores["measure"] == measure) & (self.scores["direction"] == TO_MODEL)]
+        return rows.loc[rows["source"].str.startswith("untrained"), "score"].to_numpy(float)
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else f"incomplete ({'; '.join(self.missing)})"
+        return f"Comparison({self.n_units} of {self.n_units_total} units, {self.n_bins} bins, {state})"
+
+    def __str__(self) -> str:
+        table = self.summary().round(3).to_string(index=False)
+        return f"{self!r}\n{table}\n{self.methods}"

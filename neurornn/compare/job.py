@@ -1,0 +1,164 @@
+"""The work of a comparison: every source of regressors through one metric, one set of folds and one set of targets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from neurornn.compare.alignment import Aligned
+from neurornn.compare.ceiling import Reliability, correlation, of_ceiling, split_half
+from neurornn.compare.comparison import BOTH, TO_BRAIN, TO_MODEL
+from neurornn.compare.metric import AbstractMetric, AbstractPredictivity, HeldOut
+from neurornn.compare.null import shifted_scores
+from neurornn.statistics.folds import Folds
+
+LEAST_RELIABLE = 0.3
+"""Units whose maps are less reliable get no score relative to the ceiling: the quotient is all noise."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is computed, how many parts are done, and how many there are."""
+
+
+@dataclass(eq=False)
+class Job:
+    """All sources through one metric, and what comes of it."""
+
+    metric: AbstractMetric
+    data: Aligned
+    folds: Folds
+    shifts: np.ndarray
+    reliability: Reliability | None
+    progress: Progress | None
+    scores: list[pd.DataFrame] = field(default_factory=list)
+    shifted: list[pd.DataFrame] = field(default_factory=list)
+
+    @property
+    def backward(self) -> bool:
+        """Whether the model's units are predicted too."""
+        return not self.metric.symmetric and (self.data.model_counts or not self.metric.counts_only)
+
+    def run(self, untrained: dict[str, np.ndarray]) -> None:
+        """Score every source in every direction.
+
+        Args:
+            untrained: activity of untrained networks in the analysed bins, by name. Shapes `(bin, unit)`.
+        """
+        forward = self._forward(untrained)
+        backward = self._backward(untrained) if self.backward else []
+        n_parts = len(forward) + len(backward) + (2 if backward else 1)
+        for k, part in enumerate([*forward, *backward]):
+            self._say(f"{part.source}, {part.direction}", k, n_parts)
+            self._score(part)
+        for k, part in enumerate([forward[0], *backward[:1]]):
+            self._say(f"shifted, {part.direction}", len(forward) + len(backward) + k, n_parts)
+            self._shift(part)
+        self._say("done", n_parts, n_parts)
+
+    def _forward(self, untrained: dict[str, np.ndarray]) -> list["Part"]:
+        data = self.data
+        ids = data.units.index[data.units["kept"].to_numpy(bool)]
+        to = (data.brain, ids, BOTH if self.metric.symmetric else TO_BRAIN, data.dt if data.counts else None)
+        parts = [Part(name, x, *to) for name, x in ({"model": data.model} | untrained | self._plain()).items()]
+        if data.space is not None and self.metric.columnwise:
+            x = np.concatenate([data.space, data.model], axis=1)
+            parts.append(Part("behaviour+model", x, *to, bands=(data.space.shape[1], data.model.shape[1])))
+        return parts
+
+    def _backward(self, untrained: dict[str, np.ndarray]) -> list["Part"]:
+        data = self.data
+        dt = data.dt if data.model_counts else None
+        to = (data.model, data.model_units, TO_MODEL, dt)
+        parts = [Part("model", data.brain, *to)]
+        for name, y in untrained.items():
+            alive = np.flatnonzero(y.std(axis=0) > 0)
+            parts.append(Part(name, data.brain, y[:, alive], pd.Index(alive), TO_MODEL, dt))
+        return parts + [Part(name, x, *to) for name, x in self._plain().items()]
+
+    def _plain(self) -> dict[str, np.ndarray]:
+        behaviour = {} if self.data.space is None else {"behaviour": self.data.space}
+        return behaviour | {"time": self.data.clock}
+
+    def _say(self, what: str, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(what, done, total)
+
+    def _score(self, part: "Part") -> None:
+        if isinstance(self.metric, AbstractPredictivity):
+            told = self.metric.predicted(part.x, part.y, self.folds, dt=part.dt, bands=part.bands)
+            scores = self.metric.scores(told, part.dt)
+            if part.direction == TO_BRAIN and self.reliability is not None:
+                scores |= map_scores(told, self.data, self.reliability)
+        else:
+            scores = dict(self.metric.held_out(part.x, part.y, self.folds, dt=part.dt, bands=part.bands))
+        self.scores += [self._table(part, part.source, measure, values) for measure, values in scores.items()]
+
+    def _shift(self, part: "Part") -> None:
+        found = shifted_scores(self.metric, part.x, part.y, self.folds, self.shifts, dt=part.dt)
+        for measure, values in found.items():
+            known = np.isfinite(values)
+            total = np.where(known, values, 0.0).sum(axis=0)
+            mean = np.divide(total, known.sum(axis=0), out=np.full(len(total), np.nan), where=known.any(axis=0))
+            self.scores.append(self._table(part, "shifted", measure, mean))
+            middle = [float(np.median(row[np.isfinite(row)])) if np.isfinite(row).any() else np.nan for row in values]
+            tidy = {"shift": self.shifts * self.data.dt, "direction": part.direction, "measure": measure}
+            self.shifted.append(pd.DataFrame(tidy | {"score": middle}))
+
+    def _table(self, part: "Part", source: str, measure: str, values: np.ndarray) -> pd.DataFrame:
+        unit = part.units if self.metric.columnwise else pd.Index(["all"])
+        tidy = {"unit": unit, "source": source, "direction": part.direction, "measure": measure, "score": values}
+        return pd.DataFrame(tidy)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One source against one set of targets.
+
+    Args:
+        source: its name.
+        x: regressors. Shape `(bin, source)`.
+        y: targets. Shape `(bin, target)`.
+        units: ids of the targets.
+        direction: which way.
+        dt: bin width where the targets are spike counts, ms.
+        bands: sizes of the kinds of regressors, where there are several.
+    """
+
+    source: str
+    x: Float[np.ndarray, "bin source"]
+    y: Float[np.ndarray, "bin target"]
+    units: pd.Index
+    direction: str
+    dt: float | None
+    bands: tuple[int, ...] = ()
+
+
+def lap_reliability(data: Aligned, *, seed: int) -> Reliability | None:
+    """Return how reliable each unit's map over position and direction is, with trials as repeats; `None` without."""
+    trials, trial = np.unique(data.trial, return_inverse=True)
+    if len(trials) < 4 or np.any(data.place < 0):
+        return None
+    sums = np.zeros((len(trials), int(data.place.max()) + 1, data.brain.shape[1]))
+    occupancy = np.zeros(sums.shape[:2])
+    np.add.at(sums, (trial, data.place), data.brain)
+    np.add.at(occupancy, (trial, data.place), 1.0)
+    return split_half(sums, occupancy, seed=seed)
+
+
+def map_scores(told: HeldOut, data: Aligned, reliability: Reliability) -> dict[str, np.ndarray]:
+    """Return how well the held-out predicted map of each unit agrees with the measured one, and of the ceiling.
+
+    Both maps are means over all laps, by position and direction.
+    """
+    place = data.place[told.index]
+    seen, place = np.unique(place, return_inverse=True)
+    n_bins = np.bincount(place)[:, None]
+    maps = []
+    for values in (told.predicted, told.y):
+        total = np.zeros((len(seen), values.shape[1]))
+        np.add.at(total, place, values)
+        maps.append(total / n_bins)
+    r = correlation(*maps)
+    reliable = np.where(reliability.value >= LEAST_RELIABLE, reliability.value, np.nan)
+    return {"map_r2": r * abs(r), "map_r2_of_ceiling": np.asarray(of_ceiling(r, reliable))}

@@ -1,0 +1,113 @@
+"""The nulls of every comparison: what a score must beat before it says anything about the network."""
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from neurornn import _check
+from neurornn.compare.metric import AbstractMetric
+from neurornn.compare.regressors import Clock, Space
+from neurornn.recording import Recording
+from neurornn.statistics.folds import Folds
+
+COLUMNS = 2048
+"""Targets of shifted copies that are scored at once."""
+
+
+@runtime_checkable
+class Records(Protocol):
+    """A model that can be driven through an animal's trials, and made anew without training."""
+
+    def record(self, brain: Recording | None = None, *, seed: int = 0) -> Recording:
+        """Return the model's activity on the clock of `brain`."""
+        ...
+
+    def untrained(self, seed: int) -> "Records":
+        """Return the same model with fresh initial weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Nulls:
+    """The nulls that stand beside a score. None can be turned off; these are their sizes.
+
+    * untrained: the same network before any training, at `n_untrained` initialisations (an argument of `compare`).
+    * behaviour: position x direction and speed as regressors, without any network.
+    * time: time of the session and of the trial as regressors.
+    * shifted: the model against the brain's activity moved along the session, which keeps both autocorrelations.
+    * behaviour+model: both sets of regressors, each weighted on its own; what it gains over `behaviour` is what the
+      network knows beyond it.
+
+    Args:
+        n_shifts: circular shifts, 100 or above (fewer are drawn only where the session has fewer).
+        least_shift: the smallest shift, in analysed time, ms.
+        space: the behaviour regressors.
+        clock: the time regressors.
+    """
+
+    n_shifts: int = 200
+    least_shift: float = 20_000.0
+    space: Space = field(default_factory=Space)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        _check.count("Nulls", "n_shifts", self.n_shifts, "Fewer give no usable p.", least=100)
+        _check.positive("Nulls", "least_shift", self.least_shift, "It is in ms.")
+
+    def shifts(self, n_bins: int, dt: float, seed: int) -> Int[np.ndarray, " shift"]:
+        """Return distinct shifts in bins of `dt` ms, none nearer to 0 (on the circle) than `least_shift`.
+
+        Raises:
+            ValueError: if the session is too short for any.
+        """
+        least = int(np.ceil(self.least_shift / dt))
+        possible = np.arange(least, n_bins - least + 1)
+        if len(possible) == 0:
+            fix = "Take a smaller `least_shift` (several autocorrelation times at least), or a longer recording."
+            must = f"at most half of the analysed time, {n_bins * dt / 2:g} ms"
+            _check.fail("Nulls", "least_shift", must, self.least_shift, fix)
+        n = min(self.n_shifts, len(possible))
+        return np.sort(np.random.default_rng(seed).choice(possible, size=n, replace=False))
+
+
+DEFAULT = Nulls()
+"""Two hundred shifts of 20 s or more, and the usual bases."""
+
+
+def shifted_scores(
+    metric: AbstractMetric,
+    x: Float[np.ndarray, "bin source"],
+    y: Float[np.ndarray, "bin target"],
+    folds: Folds,
+    shifts: Int[np.ndarray, " shift"],
+    *,
+    dt: float | None = None,
+) -> dict[str, Float[np.ndarray, "shift _score"]]:
+    """Return the scores of `x` against `y` moved along the bins, for each shift.
+
+    The targets move and the regressors stay, so that one decomposition of the regressors serves all shifts.
+
+    Args:
+        metric: what is scored.
+        x: activity of the source units. Shape `(bin, source)`.
+        y: activity of the target units. Shape `(bin, target)`.
+        folds: as for the score itself.
+        shifts: in bins. Shape `(shift,)`.
+        dt: bin width where `y` are spike counts, ms.
+
+    Returns:
+        For each measure, shape `(shift, target)`, or `(shift, 1)` for a metric of whole populations.
+    """
+    if not metric.columnwise:
+        found = [metric.held_out(x, np.roll(y, k, axis=0), folds, dt=dt) for k in shifts]
+        return {name: np.stack([one[name] for one in found]) for name in metric.measures}
+    at_once = max(1, COLUMNS // y.shape[1])
+    parts = []
+    for first in range(0, len(shifts), at_once):
+        some = shifts[first : first + at_once]
+        moved = np.concatenate([np.roll(y, k, axis=0) for k in some], axis=1)
+        scores = metric.held_out(x, moved, folds, dt=dt)
+        parts.append({name: scores[name].reshape(len(some), y.shape[1]) for name in metric.measures})
+    return {name: np.concatenate([part[name] for part in parts]) for name in metric.measures}
