@@ -14,8 +14,8 @@ class Stage:
 
     Args:
         task: what is trained. Its outputs are those of `heads`, in their order.
-        heads: the readout heads that are trained and scored; all of them where none is named. The others learn nothing.
-        until: the validation score that ends the stage, in the task's own measure. A stage without one lasts to the end.
+        heads: the readout heads that are trained and scored; all of them where none is named. The others stay.
+        until: the validation score that ends the stage, in the task's own measure; without one it lasts to the end.
     """
 
     task: AbstractTask

@@ -25,18 +25,31 @@ from neurornn.fit.objective import (
 )
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.network import Network
+from neurornn.task import (
+    ArenaIntegration,
+    Cartesian,
+    Darting,
+    DelayedMatch,
+    EvidenceAccumulation,
+    Foraging,
+    PlaceCode,
+    Speeds,
+    TrackIntegration,
+    VonMises,
+)
 from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
 
 # One line a room; a new class is known to recipes once its name stands here.
 _CELLS = (LeakyRate, GRU, LSTM)
 _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise)
-_TASKS: tuple[type, ...] = ()
+_TASKS = (TrackIntegration, ArenaIntegration, EvidenceAccumulation, DelayedMatch)
+_WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 
 TYPES: dict[str, type] = {
-    kind.__name__: kind for kind in (Network, *_CELLS, *_WIRINGS, *_NOISES, *_TASKS, *_TRAINING, *_OBJECTIVES)
+    kind.__name__: kind for kind in (Network, *_CELLS, *_WIRINGS, *_NOISES, *_TASKS, *_WORLDS, *_TRAINING, *_OBJECTIVES)
 }
 """Every type that a description may name."""
 
@@ -153,7 +166,7 @@ def _plain(value: Any, owner: str, *, strict: bool) -> Any:
     if strict:
         fix = "Name it instead, as in nonlinearity='relu'." if callable(value) else ""
         _check.fail("describe", owner, "plain data or an object of a known type", value, fix, error=RecipeError)
-    return {"type": type(value).__name__, "name": getattr(value, "__qualname__", type(value).__qualname__)}
+    return {"type": type(value).__name__, "name": getattr(value, "__name__", type(value).__name__)}
 
 
 def _value(value: Any, hint: Any, owner: str) -> Any:

@@ -53,14 +53,14 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return tensors and metadata of a checkpoint.
 
     Raises:
-        FitError: if the file is truncated, was changed, or is no checkpoint; the message names it and says how to go on.
+        FitError: if the file is truncated, was changed, or is no checkpoint; the message says how to go on.
     """
     advice = "Delete it to start anew, or put back a copy."
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             # keys() is the only way in: the handle is no mapping.
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise FitError(f"{path}: truncated or no safetensors file ({error}). {advice}") from error
     if not {"neurornn", "sha256"} <= header.keys():

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import torch
@@ -122,7 +122,7 @@ class Fit:
             scores = self.task.score(trials, self.network.read(activity).to(trials.targets.device))
         return pd.Series(scores.cpu().numpy(), name=self.task.score_name).rename_axis("trial")
 
-    def untrained(self, seed: int) -> Self:
+    def untrained(self, seed: int) -> "Fit":
         """Return the same with fresh initial weights and no history: the null of every comparison."""
         return replace(self, network=self.network.untrained(seed), history=self.history.iloc[:0], seed=seed)
 
@@ -179,12 +179,12 @@ class Fit:
         except SafetensorError as error:
             raise FitError(f"{folder / WEIGHTS}: no safetensors file ({error}).") from error
         recipe = table["recipe"]
-        network = copy.deepcopy(network) if network is not None else _built(recipe, "network", folder)
-        _fill(network, weights, folder / WEIGHTS)
+        filled: Network = copy.deepcopy(network) if network is not None else _built(recipe, "network", folder)
+        _fill(filled, weights, folder / WEIGHTS)
         columns, rows = table["history"]["columns"], table["history"]["rows"]
         history = pd.DataFrame(rows, columns=columns, dtype=float).astype({"step": int, "stage": int})
         return cls(
-            network=network,
+            network=filled,
             task=task if task is not None else _built(recipe, "task", folder),
             objective=_built(recipe, "objective", folder),
             recipe=recipe,

@@ -63,7 +63,7 @@ class SquaredError(AbstractTerm):
 class CrossEntropy(AbstractTerm):
     r"""The cross-entropy between target probabilities and the softmax of each readout head, over the steps that count.
 
-    $$-\frac{\sum_{k,t} m_{kt} \sum_{\text{heads}} \sum_{i} \hat p_{kti} \log \mathrm{softmax}(y_{kt})_i}{\sum_{k,t} m_{kt}}$$
+    $$-\frac{\sum_{k,t} m_{kt} \sum_{i} \hat p_{kti} \log \mathrm{softmax}(y_{kt})_i}{\sum_{k,t} m_{kt}}$$
 
     Targets are the probabilities $\hat p$: one-hot classes, or any distribution over the columns of the head, such as a
     normalised place code. Each head has its own softmax and their entropies add up. In nats.
@@ -111,7 +111,7 @@ class WeightPenalty(AbstractTerm):
 
 @dataclass(frozen=True)
 class SmoothnessPenalty(AbstractTerm):
-    r"""How fast the activity changes: $\langle \lVert (r_t - r_{t-1})/\Delta t \rVert^2 \rangle$, with $\Delta t$ in ms.
+    r"""How fast the activity changes: $\langle ((r_t - r_{t-1})/\Delta t)^2 \rangle$, with $\Delta t$ in ms.
 
     The mean is over units and over pairs of successive steps of a trial.
     """

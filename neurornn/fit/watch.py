@@ -18,10 +18,11 @@ def clip_gradients(parameters: Iterable[nn.Parameter], clip: float) -> Float[Ten
         The norm of each parameter's gradient before.
     """
     gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    norms = torch.stack(list(torch._foreach_norm(gradients)))
+    norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
     if clip:
         factor = (clip / torch.linalg.vector_norm(norms)).clamp(max=1.0)
-        torch._foreach_mul_(gradients, factor)
+        for gradient in gradients:
+            gradient.mul_(factor)
     return norms
 
 

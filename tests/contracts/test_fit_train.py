@@ -1,0 +1,449 @@
+"""What every training promises: it repeats, it resumes after a kill, several processes are one, it never goes astray."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hold_pulse import HoldPulse
+from tolerances import FLOAT32, FLOAT64
+from torch import Tensor
+
+from neurornn import GRU, LSTM, Dale, Dense, LeakyRate, Network, Trials, generator
+from neurornn.curriculum import Stage, Stages
+from neurornn.errors import Diverged, FitError
+from neurornn.fit import SGD, ActivityPenalty, Cosine, Fit, Objective, Precision, SquaredError, WeightPenalty, train
+from neurornn.fit.checkpoint import digest
+from neurornn.fit.roll import Roll
+from neurornn.fit.watch import clip_gradients
+
+TASK = HoldPulse()
+BOTH = Objective({"error": SquaredError(), "rates": ActivityPenalty(), "weights": WeightPenalty()}, {"weights": 1e-3})
+
+
+def a_network(seed: int = 0) -> Network:
+    return Network(LeakyRate(2, 12, tau=60.0, dt=20.0, wiring=Dale(Dense(12)), seed=seed), 1, noise=0.1, seed=seed)
+
+
+def taught(network: Network | None = None, **settings) -> Fit:
+    settings = {"steps": 12, "batch": 8, "n_validation": 16, "progress": False} | settings
+    return train(network if network is not None else a_network(), TASK, **settings)
+
+
+def same(one: Fit, other: Fit) -> bool:
+    pd.testing.assert_frame_equal(one.history, other.history, check_exact=True)
+    return digest(one.network.state_dict()) == digest(other.network.state_dict())
+
+
+@pytest.mark.parametrize("cell", [LeakyRate(2, 8), GRU(2, 8), LSTM(2, 8)], ids=lambda c: type(c).__name__)
+def test_one_seed_gives_the_same_bits_and_another_does_not(cell):
+    network = Network(cell, 1, noise=0.1)
+    before = digest(network.state_dict())
+    one, again, other = (taught(network, seed=s, validate_every=5) for s in (3, 3, 4))
+    assert same(one, again)
+    assert digest(one.network.state_dict()) != digest(other.network.state_dict())
+    assert digest(network.state_dict()) == before, "the network that was passed in has changed"
+
+
+def test_it_learns():
+    fit = taught(steps=150, learning_rate=1e-2, batch=32)
+    assert fit.score(200).mean() > 0.95 > taught(steps=1).score(200).mean()
+
+
+def test_the_history_adds_up():
+    fit = taught(objective=BOTH, validate_every=4, steps=10)
+    assert list(fit.history) == ["step", "stage", "loss", "error", "rates", "weights", "gradient", "score"]
+    np.testing.assert_allclose(fit.history["loss"], fit.history[["error", "rates", "weights"]].sum(axis=1), **FLOAT64)
+    assert list(fit.history["step"]) == list(range(1, 11))
+    assert list(fit.history["step"][fit.history["score"].notna()]) == [4, 8, 10]
+
+
+def test_validation_changes_no_bit_of_training():
+    assert digest(taught().network.state_dict()) == digest(taught(validate_every=3).network.state_dict())
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 10, 50])
+@pytest.mark.parametrize("cell", [LeakyRate(2, 6), GRU(2, 6), LSTM(2, 6)], ids=lambda c: type(c).__name__)
+def test_stretches_give_the_same_run_and_gradients(cell, chunk: int):
+    network = Network(cell, 1, noise=0.1).double()
+    trials = TASK.sample(4, generator=generator(0))
+    noise = 0.1 * torch.randn(4, 10, 6, generator=generator(1), dtype=torch.float64)
+    found = []
+    for size in (0, chunk):
+        network.zero_grad()
+        run = Roll(network, size)(trials.inputs, None, noise)
+        BOTH(run, trials, network)[0].backward()
+        found.append((run, [p.grad.clone() for p in network.parameters() if p.grad is not None]))
+    (whole, expected), (parts, gradients) = found
+    assert torch.equal(whole.outputs, parts.outputs) and torch.equal(whole.state[0], parts.state[0])
+    for a, b in zip(expected, gradients, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), **FLOAT64)
+
+
+def test_clipping_is_torch_s():
+    stream = generator(0)
+    ours, theirs = ([torch.nn.Parameter(torch.zeros(n)) for n in (3, 50)] for _ in range(2))
+    for a, b in zip(ours, theirs, strict=True):
+        a.grad = torch.randn(a.shape, generator=stream)
+        b.grad = a.grad.clone()
+    norms = clip_gradients(ours, 0.5)
+    total = torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+    np.testing.assert_allclose(torch.linalg.vector_norm(norms).item(), total.item(), **FLOAT32)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), **FLOAT32)
+    clip_gradients(ours, 100.0)
+    np.testing.assert_allclose(ours[0].grad.numpy(), theirs[0].grad.numpy(), **FLOAT32)
+
+
+def test_a_clipped_step_is_no_longer_than_its_clip():
+    settings = {"steps": 1, "learning_rate": 1.0, "optimiser": SGD()}
+    before = torch.nn.utils.parameters_to_vector(a_network().parameters())
+    moved = {
+        clip: float(
+            (torch.nn.utils.parameters_to_vector(taught(clip=clip, **settings).network.parameters()) - before).norm()
+        )
+        for clip in (0.0, 1e-2)
+    }
+    np.testing.assert_allclose(moved[1e-2], 1e-2, rtol=1e-3)
+    np.testing.assert_allclose(moved[0.0], taught(clip=0.0, **settings).history["gradient"][0], rtol=1e-3)
+
+
+def test_the_schedule_sets_the_learning_rate():
+    # With SGD and no clipping, a learning rate that is 0 from the second step on makes one step.
+    one = taught(steps=1, optimiser=SGD(), clip=0.0)
+    stopped = taught(steps=2, optimiser=SGD(), clip=0.0, schedule=Cosine())
+    assert digest(one.network.state_dict()) == digest(stopped.network.state_dict())
+
+
+def test_early_stopping_brings_back_the_best():
+    # Steps this large make the network worse after it was good.
+    settings = {"steps": 60, "learning_rate": 0.1, "clip": 0.0, "validate_every": 2, "optimiser": SGD(momentum=0.9)}
+    fit = taught(patience=4, **settings)
+    scores = fit.history.set_index("step")["score"].dropna()
+    best = int(scores.idxmax())
+    assert len(fit.history) < 60 and fit.history["step"].iloc[-1] == best + 8
+    assert digest(fit.network.state_dict()) == digest(taught(**(settings | {"steps": best})).network.state_dict())
+
+
+@pytest.mark.parametrize("precision", [Precision.TF32, Precision.BF16])
+def test_coarser_numbers_train_nearly_the_same_and_leave_torch_as_it_was(precision: Precision):
+    before = torch.get_float32_matmul_precision()
+    exact, coarse = taught(), taught(precision=precision)
+    # bfloat16 keeps 8 bits: 1 part in 256 of each product.
+    np.testing.assert_allclose(coarse.history["loss"], exact.history["loss"], rtol=0.02)
+    assert torch.get_float32_matmul_precision() == before
+    assert all(p.dtype == torch.float32 for p in coarse.network.parameters())
+
+
+@dataclass(frozen=True)
+class Breaks(HoldPulse):
+    """Inputs become infinite with a chance, at a step that the seed decides."""
+
+    chance: float = 0.1
+    bad_score: bool = False
+
+    def sample(self, n_trials: int, *, generator: torch.Generator) -> Trials:
+        trials = super().sample(n_trials, generator=generator)
+        if bool(torch.rand((), generator=generator) < self.chance):
+            trials = replace(trials, inputs=trials.inputs + torch.inf)
+        return trials
+
+    def score(self, trials: Trials, outputs: Tensor) -> Tensor:
+        return super().score(trials, outputs) * (torch.nan if self.bad_score else 1.0)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_term_and_gradients(tmp_path: Path):
+    path = tmp_path / "run.safetensors"
+    settings = {"steps": 100, "batch": 4, "progress": False, "checkpoint": path, "checkpoint_every": 1}
+    with pytest.raises(
+        Diverged, match=r"loss term error = \w+ is not finite at step (\d+); largest gradients: "
+    ) as caught:
+        train(a_network(), Breaks(), objective=BOTH, **settings)
+    assert f"{path} holds the last good state." in str(caught.value)
+    step = int(str(caught.value).split("at step ")[1].split(";")[0])
+    kept = torch.tensor([])
+    from neurornn.fit.checkpoint import read_checkpoint
+
+    tensors, metadata = read_checkpoint(path)
+    kept = torch.cat([t.flatten() for name, t in tensors.items() if name.startswith("network/")])
+    assert metadata["step"] == step - 1 and bool(torch.isfinite(kept).all())
+
+
+def test_diverging_before_the_first_checkpoint_says_so(tmp_path: Path):
+    with pytest.raises(Diverged, match="at step 1; .* No checkpoint was written yet"):
+        train(a_network(), Breaks(chance=1.0), steps=3, batch=2, progress=False, checkpoint=tmp_path / "run")
+
+
+def test_a_gradient_that_is_not_finite_is_named():
+    network = a_network()
+    network.readout.register_hook(lambda gradient: gradient * torch.inf)
+    copied = train  # the hook does not survive a copy of the network, so the copy is hooked below
+    del copied
+    from neurornn.fit.watch import Watch
+
+    watch = Watch(("error",), ("cell.w_in", "readout"), every=2)
+    assert not watch.note(1, torch.tensor([1.0]), torch.tensor([0.5, 0.1]))
+    assert watch.note(2, torch.tensor([1.0]), torch.tensor([0.5, torch.nan]))
+    with pytest.raises(
+        Diverged, match=r"the gradient is not finite at step 2; largest gradients: readout \(nan\), cell.w_in"
+    ):
+        watch.look()
+
+
+def test_a_score_that_is_not_finite_stops():
+    with pytest.raises(Diverged, match=r"the validation score \(Breaks.score\) is nan"):
+        train(a_network(), Breaks(chance=0.0, bad_score=True), steps=2, batch=2, validate_every=1, progress=False)
+
+
+# Resuming
+
+
+class Killed(Exception):
+    """Stands for a kill between two steps."""
+
+
+@dataclass(frozen=True)
+class Dies(HoldPulse):
+    """Stops the process, so to say, at the n-th batch."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "left", [10**9])
+
+    def sample(self, n_trials: int, *, generator: torch.Generator) -> Trials:
+        left: list[int] = self.left  # type: ignore[attr-defined]
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return super().sample(n_trials, generator=generator)
+
+
+CURRICULUM = Stages((Stage(HoldPulse(shortest=10), until=0.5), Stage(HoldPulse(shortest=9), until=0.6), Stage(TASK)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"objective": BOTH, "schedule": Cosine(), "validate_every": 4, "patience": 3},
+        {"optimiser": SGD(momentum=0.9), "learning_rate": 0.05, "chunk": 4},
+        {"optimiser": SGD(momentum=0.9), "learning_rate": 0.05, "validate_every": 2, "curriculum": CURRICULUM},
+    ],
+    ids=["plain", "validated", "momentum", "curriculum"],
+)
+def test_stopped_anywhere_and_resumed_it_ends_on_the_same_bits(tmp_path: Path, settings: dict):
+    settings = {"steps": 12, "batch": 4, "n_validation": 8, "progress": False} | settings
+    whole = train(a_network(), Dies(), **settings)
+    task = Dies()
+    settings |= {"checkpoint": tmp_path / "run.safetensors", "checkpoint_every": 3}
+    if "curriculum" in settings:
+        last = settings["curriculum"].order[-1]
+        settings["curriculum"] = Stages((*settings["curriculum"].order[:-1], replace(last, task=task)))
+        whole = train(a_network(), Dies(), **{**settings, "checkpoint": None})
+        assert whole.history["stage"].max() == 2
+    ended = None
+    for _ in range(8):
+        task.left[0] = 5  # type: ignore[attr-defined]
+        try:
+            ended = train(a_network(), task, **settings)
+            break
+        except Killed:
+            continue
+    assert ended is not None and same(whole, ended)
+    assert same(whole, train(a_network(), task, **settings)), "an ended run, asked for again, is not the same"
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from pathlib import Path
+from hold_pulse import HoldPulse
+from neurornn import LeakyRate, Network
+from neurornn.fit import train
+network = Network(LeakyRate(2, 12, tau=60.0, dt=20.0), 1, noise=0.1)
+print("ready", flush=True)
+fit = train(network, HoldPulse(), steps=400, batch=8, n_validation=16, validate_every=20, progress=False,
+            checkpoint=Path({path!r}), checkpoint_every=1)
+fit.save({folder!r})
+"""
+
+
+def test_killed_at_any_moment_and_resumed_it_ends_on_the_same_bits(tmp_path: Path):
+    tests = Path(__file__).parents[1]
+    path, folder = tmp_path / "run.safetensors", tmp_path / "fit"
+    text = SCRIPT.format(root=str(tests.parent), tests=str(tests), path=str(path), folder=str(folder))
+    moments, kills = random.Random(0), 0
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    for _ in range(40):
+        process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, env=environment)
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        # With a checkpoint at every step, most of these moments lie inside a write.
+        try:
+            code = process.wait(moments.uniform(0.1, 0.7))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            code = process.wait()
+        process.stdout.close()
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        kills += 1
+    else:
+        pytest.fail("the run did not come to its end")
+    assert kills >= 2, "the run ended before it was killed"
+    network = Network(LeakyRate(2, 12, tau=60.0, dt=20.0), 1, noise=0.1)
+    settings = {"steps": 400, "batch": 8, "n_validation": 16, "validate_every": 20, "progress": False}
+    # The very process that is compared: one with the same number of threads.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    whole = train(network, TASK, **settings)
+    torch.set_num_threads(threads)
+    assert same(whole, Fit.load(folder, task=TASK))
+    assert not list(tmp_path.glob("*.part")), "a temporary file was left behind"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"batch": 4}, "`training.batch` is 8 in the checkpoint, 4 asked for"),
+        ({"seed": 1}, "`training.seed` is 0 in the checkpoint, 1 asked for"),
+        ({"learning_rate": 0.1}, "`training.learning_rate` is 0.001 in the checkpoint"),
+        ({"objective": BOTH}, "`objective.terms.rates` is 'nothing' in the checkpoint"),
+        ({"network": a_network(1)}, r"`network.cell.seed` is 0 in the checkpoint, 1 asked for"),
+        ({"schedule": Cosine()}, "`training.schedule.floor` is 'nothing' in the checkpoint"),
+    ],
+)
+def test_another_training_is_not_resumed(tmp_path: Path, change: dict, says: str):
+    path = tmp_path / "run.safetensors"
+    taught(steps=2, checkpoint=path)
+    with pytest.raises(FitError, match=f"belongs to another training: {says}.* or another `checkpoint` to start anew"):
+        taught(**({"steps": 2, "checkpoint": path} | change))
+
+
+def test_a_network_with_other_weights_is_not_resumed(tmp_path: Path):
+    path = tmp_path / "run.safetensors"
+    taught(steps=2, checkpoint=path)
+    network = a_network()
+    with torch.no_grad():
+        network.readout[0, 0] += 1.0
+    with pytest.raises(FitError, match="`weights` is '[0-9a-f]+' in the checkpoint"):
+        taught(network, steps=2, checkpoint=path)
+
+
+# Several processes
+
+WORKER = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from hold_pulse import HoldPulse
+from neurornn import LeakyRate, Network
+from neurornn.fit import ActivityPenalty, Objective, SquaredError, WeightPenalty, train
+objective = Objective({{"error": SquaredError(), "rates": ActivityPenalty(), "weights": WeightPenalty()}}, {{"weights": 1e-3}})
+network = Network(LeakyRate(2, 12, tau=60.0, dt=20.0), 1, noise=0.1)
+import os
+rank = os.environ.get("RANK", "alone")
+fit = train(network, HoldPulse(), steps=20, batch=7, n_validation=16, validate_every=5, objective=objective,
+            progress=False, clip=0.5, learning_rate=1e-2, chunk={chunk}, checkpoint={folder!r} + "/run", device="cpu")
+fit.save({folder!r} + "/" + rank)
+"""
+
+
+def _port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@pytest.mark.parametrize("chunk", [0, 4])
+def test_two_processes_are_one(tmp_path: Path, chunk: int):
+    tests = Path(__file__).parents[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_port()), "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+    text = WORKER.format(root=str(tests.parent), tests=str(tests), folder=str(tmp_path), chunk=chunk)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | shared
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", text], env=environment | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True
+        )
+        for rank in range(2)
+    ]
+    until = time.monotonic() + 90
+    told = []
+    try:
+        told = [process.communicate(timeout=max(until - time.monotonic(), 1))[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], told
+    network = Network(LeakyRate(2, 12, tau=60.0, dt=20.0), 1, noise=0.1)
+    settings = {"steps": 20, "batch": 7, "n_validation": 16, "validate_every": 5, "objective": BOTH, "progress": False}
+    alone = train(network, TASK, clip=0.5, learning_rate=1e-2, **settings)
+    first, second = (Fit.load(tmp_path / str(rank), task=TASK) for rank in range(2))
+    assert digest(first.network.state_dict()) == digest(second.network.state_dict())
+    # Sums in another order, through 20 steps of Adam.
+    np.testing.assert_allclose(first.history, alone.history, rtol=1e-3, atol=1e-5)
+    assert (tmp_path / "run").exists()
+
+
+def test_a_batch_smaller_than_the_processes_is_refused():
+    from neurornn.fit.workers import Workers
+
+    parts = [Workers(rank, 3).part(7) for rank in range(3)]
+    assert [i for part in parts for i in range(7)[part]] == list(range(7))
+    with pytest.raises(ValueError, match="`batch` must be at least one trial for each of 3 processes; got 2"):
+        Workers(0, 3).part(2)
+
+
+# What cannot be trained
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"steps": 0}, "train: `steps` must be a whole number, 1 or above; got 0"),
+        ({"batch": 0}, "`batch` must be a whole number, 1 or above"),
+        ({"seed": -1}, "`seed` must be a whole number, 0 or above"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a finite number above 0"),
+        ({"clip": -1.0}, "`clip` must be a finite number, 0 or above"),
+        ({"checkpoint_every": 0}, "`checkpoint_every` must be a whole number, 1 or above"),
+        ({"patience": 3}, "`validate_every` must be above 0 with `patience`; got 0"),
+        ({"curriculum": CURRICULUM}, "`validate_every` must be above 0 with a curriculum that waits for scores"),
+        ({"network": Network(LeakyRate(3, 4), 1)}, "HoldPulse: `n_in` must be 3, as the network has; got 2"),
+        ({"network": Network(LeakyRate(2, 4), 2)}, "HoldPulse: `n_out` must be 2, as the network has; got 1"),
+        (
+            {"network": Network(LeakyRate(2, 4), 1, n_start=3)},
+            "HoldPulse: `n_start` must be 3, as the network has; got 0",
+        ),
+        (
+            {"network": Network(LeakyRate(2, 4, dt=10.0), 1)},
+            "HoldPulse: `dt` must be 10 ms, as the network's; got 20.0",
+        ),
+        (
+            {"network": Network(LeakyRate(2, 4), 1).requires_grad_(False)},
+            "`network` must be one with a parameter to train",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(settings: dict, says: str):
+    with pytest.raises(ValueError, match=says):
+        taught(**settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="`device` must be a device of this machine; got 'cuda'. Use device='auto'."):
+        taught(device="cuda")
+
+
+def test_the_bar_shows_loss_and_time_left(capsys: pytest.CaptureFixture[str]):
+    taught(steps=3, progress=True)
+    assert "train" in capsys.readouterr().err
+    taught(steps=3)
+    assert capsys.readouterr().err == ""
