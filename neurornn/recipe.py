@@ -16,11 +16,11 @@ from neurornn.library import find, read
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Strict(BaseModel):
+class _AbstractStrict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class About(_Strict):
+class About(_AbstractStrict):
     """What a recipe is: its title, the claim it tests, and where that comes from."""
 
     title: str
@@ -29,7 +29,7 @@ class About(_Strict):
     notes: str = ""
 
 
-class Gate(_Strict):
+class Gate(_AbstractStrict):
     """One thing that must come out of a claim: a quantity, its bound, and where the bound comes from."""
 
     quantity: str
@@ -58,14 +58,14 @@ class Gate(_Strict):
         return f"{self.at_least:g} to {self.at_most:g}"
 
 
-class Named(_Strict):
+class Named(_AbstractStrict):
     """A recording, by the name of its data recipe or a path; and what stands in where it can be had nowhere."""
 
     name: str
     otherwise: str = ""
 
 
-class FitRecipe(_Strict):
+class FitRecipe(_AbstractStrict):
     """What `fits/NAME.toml` may hold."""
 
     about: About
@@ -91,7 +91,7 @@ class FitRecipe(_Strict):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class TaskRecipe(_Strict):
+class TaskRecipe(_AbstractStrict):
     """What `tasks/NAME.toml` may hold."""
 
     about: About
