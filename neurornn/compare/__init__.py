@@ -29,4 +29,4 @@ from neurornn.compare.regressors import Moving as Moving
 from neurornn.compare.regressors import Space as Space
 from neurornn.compare.regressors import splines as splines
 from neurornn.compare.ridge import RidgePredictivity as RidgePredictivity
-from neurornn.compare.ridge import ridge as ridge
+from neurornn.compare.ridge import ridge_weights as ridge_weights

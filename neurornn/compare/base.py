@@ -124,7 +124,7 @@ def compare(
 
 
 def _folds(data: Aligned, n_folds: int, gap: float | None) -> Folds:
-    """Return the folds: of whole trials where there are enough for inner folds too; the gap is measured if not given."""
+    """Return folds of whole trials where there are enough for inner folds too; the gap is measured if not given."""
     n_trials = len(np.unique(data.trial))
     enough = n_trials >= 2 * n_folds and n_trials - int(np.ceil(n_trials / n_folds)) >= 2 * n_folds
     groups = data.trial if enough else None
@@ -167,17 +167,17 @@ def _ceiling(reliability: Reliability | None) -> str:
 
 def _methods(job: Job, *, n_untrained: int, measured: bool, min_spikes: int) -> str:
     data, folds = job.data, job.folds
-    kept, total = int(data.units["kept"].sum()), len(data.units)
+    kept, total = data.brain.shape[1], len(data.units)
     kind = f"with at least {min_spikes} spikes" if data.counts else "that vary"
     what = "whole trials" if folds.groups is not None else "contiguous bins"
     origin = "three autocorrelation times, measured on training bins" if measured else "given"
     back = "" if job.backward or job.metric.symmetric else " The model's units are no counts and were not predicted."
     return (
         f"{kept} of {total} units ({kind} in {len(data.times)} bins of {data.dt:g} ms) and {data.model.shape[1]} model "
-        f"units; {len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, {origin}. "
-        f"{job.metric.sentence()} Nulls in the same folds: {n_untrained} untrained networks; position x direction and "
-        f"speed; time of session and trial; {len(job.shifts)} circular shifts of "
+        f"units; {len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, "
+        f"{origin}. {job.metric.sentence()} Nulls in the same folds: {n_untrained} untrained networks; "
+        f"position x direction and speed; time of session and trial; {len(job.shifts)} circular shifts of "
         f"{job.shifts.min() * data.dt / 1000:.1f} s or more. Intervals: bootstrap over units (2000 draws); p: "
-        f"one-sided Wilcoxon signed-rank over units (rank-sum where the units are not the same), rank among shifts.{back} "
-        f"{_ceiling(job.reliability)}"
+        f"one-sided Wilcoxon signed-rank over units (rank-sum where the units are not the same), rank among "
+        f"shifts.{back} {_ceiling(job.reliability)}"
     )

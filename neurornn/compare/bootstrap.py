@@ -70,8 +70,7 @@ def paired_p(better: Float[np.ndarray, " unit"], worse: Float[np.ndarray, " unit
         return float("nan")
     if not np.any(difference):
         return 1.0
-    _, p = wilcoxon(difference, alternative="greater")
-    return float(p)
+    return float(np.asarray(wilcoxon(difference, alternative="greater"))[1])
 
 
 def unpaired_p(better: Float[np.ndarray, " unit"], worse: Float[np.ndarray, " other"]) -> float:

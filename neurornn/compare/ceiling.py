@@ -1,7 +1,6 @@
 """The ceiling: how much of what was measured any model could explain, from repeats."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -9,10 +8,8 @@ from jaxtyping import Float
 
 from neurornn import _check
 
-Value = TypeVar("Value", float, np.ndarray)
 
-
-def spearman_brown(half: Value) -> Value:
+def spearman_brown(half: float | Float[np.ndarray, "*shape"]) -> float | Float[np.ndarray, "*shape"]:
     """Return the reliability of a mean over all repeats from the correlation of two halves: 2h / (1 + h).
 
     The reliability is a *ratio of variances*: signal over signal and noise.
@@ -28,7 +25,9 @@ def spearman_brown(half: Value) -> Value:
     return 2.0 * half / (1.0 + half)
 
 
-def of_ceiling(r: Value, reliability: Value) -> Value:
+def of_ceiling(
+    r: float | Float[np.ndarray, "*shape"], reliability: float | Float[np.ndarray, "*shape"]
+) -> float | Float[np.ndarray, "*shape"]:
     r"""Return the share of the explainable variance that a correlation with a noisy mean stands for: r|r| / rel.
 
     A reliability is already a ratio of variances. Dividing the *correlation* by it and squaring, $(r/\text{rel})^2$,

@@ -69,7 +69,7 @@ class Comparison:
     @property
     def n_units(self) -> int:
         """Units of the brain that were kept."""
-        return int(self.units["kept"].sum())
+        return int(np.count_nonzero(self.units["kept"]))
 
     @property
     def n_units_total(self) -> int:
@@ -87,13 +87,14 @@ class Comparison:
 
     def of(self, source: str, measure: str, *, direction: str = TO_BRAIN) -> pd.Series:
         """Return the scores of one source, by unit; those of `untrained` are means over the initialisations."""
-        rows = self.scores[(self.scores["measure"] == measure) & (self.scores["direction"] == direction)]
-        rows = rows[[source in (name, kind(name)) for name in rows["source"]]]
-        if len(rows) == 0:
+        mine = (self.scores["measure"] == measure) & (self.scores["direction"] == direction)
+        mine &= self.scores["source"].isin([source]) | self.scores["source"].map(kind).isin([source])
+        if not np.any(mine):
             fix = _check.near(source, {kind(name) for name in self.scores["source"]})
             got = f"{source}, {measure}, {direction}"
             _check.fail("Comparison.of", "source", "a source with this measure and direction", got, fix, error=KeyError)
-        return pd.Series(rows["score"].to_numpy(float), index=rows["unit"]).groupby(level=0, sort=False).mean()
+        rows = self.scores.loc[mine, ["unit", "score"]]
+        return rows.set_index("unit").groupby(level=0, sort=False).mean()["score"]
 
     def summary(self) -> pd.DataFrame:
         """Return one row for each `direction`, `measure` and `source`: median over units, interval, and p.
@@ -136,8 +137,9 @@ class Comparison:
         return row
 
     def _draws(self, measure: str) -> np.ndarray:
-        rows = self.scores[(self.scores["measure"] == measure) & (self.scores["direction"] == TO_MODEL)]
-        return rows.loc[rows["source"].str.startswith("untrained"), "score"].to_numpy(float)
+        mine = (self.scores["measure"] == measure) & (self.scores["direction"] == TO_MODEL)
+        mine &= [kind(name) == "untrained" for name in self.scores["source"]]
+        return self.scores.loc[mine, "score"].to_numpy(float)
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else f"incomplete ({'; '.join(self.missing)})"

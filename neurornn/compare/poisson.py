@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from neurornn import _check
 from neurornn.compare.metric import AbstractMap, AbstractPredictivity
-from neurornn.compare.ridge import spectrum
+from neurornn.compare.ridge import spectrum, spreads
 from neurornn.errors import NotConverged
 from neurornn.statistics.folds import Folds
 
@@ -174,8 +174,8 @@ class PoissonPredictivity(AbstractPredictivity):
         return (
             f"Poisson regression (log link) on the {self.n_components} leading principal axes of the standardised "
             f"regressors; the ridge penalty of each target unit ({len(self.penalties)} values) was chosen by "
-            f"likelihood in {self.n_inner} blocked folds inside the training bins; bits/spike are against the training mean "
-            f"of each unit, with rates of at least {self.floor:g} Hz."
+            f"likelihood in {self.n_inner} blocked folds inside the training bins; bits/spike are against the training "
+            f"mean of each unit, with rates of at least {self.floor:g} Hz."
         )
 
     def fit(
@@ -190,8 +190,7 @@ class PoissonPredictivity(AbstractPredictivity):
         if dt is None:
             fix = "Compare sampled activity with RidgePredictivity."
             _check.fail("PoissonPredictivity", "y", "spike counts", "sampled activity", fix)
-        mean, spread = x.mean(axis=0), x.std(axis=0)
-        spread = np.where(spread > 1e-12 * np.maximum(np.abs(mean), 1e-300), spread, np.inf)
+        mean, spread = x.mean(axis=0), spreads(x, bands)
         axes = spectrum((x - mean) / spread).axes[:, ::-1][:, : self.n_components]
         z = (x - mean) / spread @ axes
         penalty = self._chosen(z, y, inner)

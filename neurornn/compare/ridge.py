@@ -1,6 +1,7 @@
 """Ridge regression from one set of units to another, with a penalty for each target unit."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from neurornn.statistics.folds import Folds
 
 CHUNK = 512
 """Target columns that are worked on at once: few enough to stay in the cache."""
+
+LEAST_SPREAD = 0.5
+"""Of the root mean square over regressors."""
 
 MIXES = np.array([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])
 """How much of the training mean a predicted rate may hold."""
@@ -45,7 +49,7 @@ def spectrum(x: Float[np.ndarray, "bin source"]) -> Spectrum:
     return Spectrum(centred.T @ rows[:, keep] / np.sqrt(power[keep]), power[keep], mean)
 
 
-def ridge(
+def ridge_weights(
     x: Float[np.ndarray, "bin source"], y: Float[np.ndarray, "bin target"], penalty: float
 ) -> tuple[Float[np.ndarray, "source target"], Float[np.ndarray, " target"]]:
     r"""Return weights and intercepts of ridge regression at one penalty.
@@ -59,17 +63,37 @@ def ridge(
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import ridge
+        >>> from neurornn.compare import ridge_weights
         >>> x = np.array([[0.0], [1.0], [2.0]])
-        >>> weights, intercept = ridge(x, 3.0 * x + 1.0, 0.0)
+        >>> weights, intercept = ridge_weights(x, 3.0 * x + 1.0, 0.0)
         >>> weights.round(6).item(), intercept.round(6).item()
         (3.0, 1.0)
     """
-    _check.not_negative("ridge", "penalty", penalty)
+    _check.not_negative("ridge_weights", "penalty", penalty)
     axes = spectrum(x)
     mean = y.mean(axis=0)
     weights = axes.axes @ (axes.project(x).T @ (y - mean) / (axes.power + penalty)[:, None])
     return weights, mean - axes.mean @ weights
+
+
+def spreads(x: Float[np.ndarray, "bin source"], bands: tuple[int, ...] = ()) -> Float[np.ndarray, " source"]:
+    """Return what to divide each regressor by: its standard deviation, or half its band's if that is more.
+
+    A unit that is nearly silent in the training bins must not become a giant when it fires in a test bin.
+
+    Args:
+        x: regressors. Shape `(bin, source)`.
+        bands: how many regressors there are of each kind.
+
+    Returns:
+        Shape `(source,)`; infinite for bands that are constant, which tell nothing.
+    """
+    own = x.std(axis=0)
+    least = np.empty_like(own)
+    for start, stop in pairwise(np.cumsum([0, *(bands or (len(own),))])):
+        least[start:stop] = LEAST_SPREAD * np.sqrt(np.mean(own[start:stop] ** 2))
+    spread = np.maximum(own, least)
+    return np.where(spread > 1e-12 * np.abs(x).max(initial=0.0), spread, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +129,10 @@ class RidgeMap(AbstractMap):
 class RidgePredictivity(AbstractPredictivity):
     r"""Held-out linear predictivity: ridge regression from all source units to each target unit.
 
-    Regressors are standardised on the training bins. Each target has its own penalty $\lambda = \alpha n$ ($n$ training
-    bins), the $\alpha$ with the least squared error in `n_inner` blocked folds *inside* the training bins. With two
-    bands of regressors, the weight of the last one is chosen in the same way. Scores:
+    Regressors are standardised on the training bins (those with less than half the usual spread: by that half). Each
+    target has its own penalty $\lambda = \alpha n$ ($n$ training bins), the $\alpha$ with the least squared error in
+    `n_inner` blocked folds *inside* the training bins. With two bands of regressors, the weight of the last one is
+    chosen in the same way. Scores:
 
     * `r2`: $1 - \sum(y-\hat y)^2 / \sum(y-\bar y_\text{train})^2$ over all test bins; below 0 is worse than a constant.
     * `r`: Pearson's correlation within the test blocks, pooled.
@@ -171,8 +196,7 @@ class RidgePredictivity(AbstractPredictivity):
         dt: float | None = None,
         bands: tuple[int, ...] = (),
     ) -> RidgeMap:
-        mean, spread = x.mean(axis=0), x.std(axis=0)
-        spread = np.where(spread > 1e-12 * np.maximum(np.abs(mean), 1e-300), spread, np.inf)  # constants tell nothing
+        mean, spread = x.mean(axis=0), spreads(x, bands)
         standard = (x - mean) / spread
         ratios = self.ratios if len(bands) > 1 else (1.0,)
         scales = [_scales(bands, x.shape[1], ratio) for ratio in ratios]
