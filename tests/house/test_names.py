@@ -21,7 +21,7 @@ def documented(text: str) -> set[str]:
     for heading in ("Args", "Attributes"):
         block = re.search(rf"^{heading}:\n((?:[ ]+.*\n|\n)*)", inspect.cleandoc(text) + "\n", re.MULTILINE)
         if block:
-            lines = re.findall(r"^ {4}([\w, *`]+):", block[1], re.MULTILINE)
+            lines = re.findall(r"^ {4}([\w*`][\w, *`]*):", block[1], re.MULTILINE)
             found |= {name.strip(" *`") for line in lines for name in line.split(",")}
     return found
 
