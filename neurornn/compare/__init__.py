@@ -15,6 +15,9 @@ from neurornn.compare.ceiling import split_half as split_half
 from neurornn.compare.cka import DebiasedCKA as DebiasedCKA
 from neurornn.compare.cka import debiased_cka as debiased_cka
 from neurornn.compare.comparison import Comparison as Comparison
+from neurornn.compare.distributions import DistributionComparison as DistributionComparison
+from neurornn.compare.distributions import UnitDistributions as UnitDistributions
+from neurornn.compare.distributions import cliffs_delta as cliffs_delta
 from neurornn.compare.effective import autocorrelation_time as autocorrelation_time
 from neurornn.compare.effective import n_effective as n_effective
 from neurornn.compare.metric import AbstractMetric as AbstractMetric
