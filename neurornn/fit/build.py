@@ -82,11 +82,12 @@ def outline(thing: Any) -> dict[str, Any]:
     return _table(thing, strict=False)
 
 
-def build(description: Mapping[str, Any]) -> Any:
+def build(description: Mapping[str, Any], *, also: Mapping[str, type] | None = None) -> Any:
     """Return the object that a description stands for.
 
     Args:
         description: a table with a `type` and the parameters of that type; nested tables with a `type` become objects.
+        also: further types that the description itself (not what is nested in it) may be of.
 
     Raises:
         RecipeError: if the type is not known, a parameter does not exist or is missing, or a value is refused.
@@ -101,9 +102,10 @@ def build(description: Mapping[str, Any]) -> Any:
         fix = "Name the class, as in {'type': 'LeakyRate', ...}."
         _check.fail("build", "description", "a table with a `type`", description, fix, error=RecipeError)
     name = description["type"]
-    if name not in TYPES:
-        raise RecipeError(f"No type called {name!r}. {_check.near(str(name), TYPES)}")
-    kind = TYPES[name]
+    types_known = {**TYPES, **(also or {})}
+    if name not in types_known:
+        raise RecipeError(f"No type called {name!r}. {_check.near(str(name), types_known)}")
+    kind = types_known[name]
     known = _parameters(kind)
     given = {key: value for key, value in description.items() if key != "type"}
     for key in given:

@@ -153,7 +153,7 @@ def train(
     settings = recipe | {"weights": digest(network.state_dict()), "device": place.type, "processes": team.size}
     if path is not None and path.exists():
         session.resume(path, settings)
-    if team.agree(session.step, place) != session.step:
+    if team.agree(float(session.step), place) != session.step:
         _check.fail("train", "checkpoint", "a file that all processes see", str(path), error=FitError)
 
     with plan.precision.products(), _bar(steps, session.step, shown=progress and team.first) as bar:

@@ -65,7 +65,7 @@ def test_activity_penalty_counts_valid_steps_only(run: Run, trials: Trials, netw
 
 
 def test_weight_penalty_sees_the_weights_as_wired(run: Run, trials: Trials, network: Network):
-    expected = float(network.cell.wiring().square().sum())
+    expected = network.cell.wiring().square().sum().item()
     np.testing.assert_allclose(WeightPenalty()(run, trials, network).item(), expected, **FLOAT32)
 
 
