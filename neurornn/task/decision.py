@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.task.base import AbstractTask
-from neurornn.task.draw import lasting
+from neurornn.task.draw import epochs, within
 from neurornn.trials import Trials
 
 
@@ -25,8 +25,9 @@ class EvidenceAccumulation(AbstractTask):
     $$u_\pm = \tfrac12\,(1 \pm s\,c) + \frac{\sigma}{\sqrt{dt}}\,\xi_\pm, \qquad s = \pm 1$$
 
     with coherence $c$, side $s$ (right is +1) and white noise of $\sigma$ (in root ms, so that the evidence in a
-    stimulus of $T$ ms does not depend on `dt`: the ideal observer is right with $\Phi(c\sqrt{T/2}/\sigma)$). Outputs: fixation (1 until the response), left and right (1 for the side during the
-    response). Steps of fixation, stimulus and delay count with weight `hold`; those of the response with 1.
+    stimulus of $T$ ms does not depend on `dt`: the ideal observer is right with $\Phi(c\sqrt{T/2}/\sigma)$).
+    Outputs: fixation (1 until the response), left and right (1 for the side during the response). Steps before the
+    response count with weight `hold`; those of the response with 1.
 
     Inputs, in order: fixation, left, right. Conditions: `coherence`, `side` (-1 or 1), `signed_coherence`,
     `stimulus_ms` and `delay_ms`. A coherence of 0 has a side too, drawn by a coin: chance is 0.5.
@@ -53,8 +54,9 @@ class EvidenceAccumulation(AbstractTask):
 
     References:
         K. H. Britten, M. N. Shadlen, W. T. Newsome and J. A. Movshon (1992), The analysis of visual motion: a
-        comparison of neuronal and psychophysical performance, doi:10.1523/JNEUROSCI.12-12-04745.1992. As a task for recurrent
-        networks: H. F. Song, G. R. Yang and X.-J. Wang (2016), doi:10.1371/journal.pcbi.1004792.
+        comparison of neuronal and psychophysical performance, doi:10.1523/JNEUROSCI.12-12-04745.1992.
+        As a task for recurrent networks: H. F. Song, G. R. Yang and X.-J. Wang (2016), Training excitatory-inhibitory
+        recurrent neural networks for cognitive tasks, doi:10.1371/journal.pcbi.1004792.
     """
 
     dt: float = 20.0
@@ -93,33 +95,33 @@ class EvidenceAccumulation(AbstractTask):
 
     def sample(self, n_trials: int, *, generator: torch.Generator) -> Trials:
         _check.count("EvidenceAccumulation.sample", "n_trials", n_trials)
-        epochs = self._epochs(n_trials, generator)
-        n_steps = int(epochs["response"][:, 1].max())
-        steps = torch.arange(n_steps)
-        within = {name: (steps >= edge[:, :1]) & (steps < edge[:, 1:]) for name, edge in epochs.items()}
+        lengths = {"fixation": self.fixation, "stimulus": self.stimulus, "delay": self.delay}
+        lengths["response"] = (self.response, self.response)
+        edges = epochs(n_trials, lengths, dt=self.dt, generator=generator)
+        on = within(edges)
         side = 2 * torch.randint(2, (n_trials,), generator=generator) - 1
         coherence = torch.tensor(self.coherences)[torch.randint(len(self.coherences), (n_trials,), generator=generator)]
-        valid, response = steps < epochs["response"][:, 1:], within["response"]
+        valid, response = torch.stack(list(on.values())).any(dim=0), on["response"]
         fixating = (valid & ~response).float()
-        inputs = torch.stack([fixating, *self._evidence(side * coherence, within["stimulus"], generator)], dim=2)
+        inputs = torch.stack([fixating, *self._evidence(side * coherence, on["stimulus"], generator)], dim=2)
         chosen = response & (side[:, None] > 0), response & (side[:, None] < 0)
         targets = torch.stack([fixating, chosen[1].float(), chosen[0].float()], dim=2)
-        lengths = {f"{name}_ms": self.dt * epochs[name].diff(dim=1)[:, 0].numpy() for name in ("stimulus", "delay")}
+        times = {f"{name}_ms": self.dt * edges[name].diff(dim=1)[:, 0].numpy() for name in ("stimulus", "delay")}
         signed = (side * coherence).double().numpy().round(6)
-        conditions = {"coherence": np.abs(signed), "side": side.numpy(), "signed_coherence": signed, **lengths}
+        conditions = {"coherence": np.abs(signed), "side": side.numpy(), "signed_coherence": signed, **times}
         return Trials(
             inputs=inputs,
             targets=targets,
             mask=response.float() + self.hold * fixating,
             dt=self.dt,
             valid=valid,
-            epochs=epochs,
+            epochs=edges,
             conditions=pd.DataFrame(conditions),
         )
 
     def score(self, trials: Trials, outputs: Float[Tensor, "*stack trial time out"]) -> Float[Tensor, "*stack trial"]:
-        """Return 1 where the side with the larger mean output in the response is correct, 0 where not, 0.5 for a draw."""
-        side = torch.as_tensor(trials.conditions["side"].to_numpy()).to(outputs)
+        """Return 1 where the side with the larger mean output in the response is right, 0 where not, 0.5 at a draw."""
+        side = torch.tensor(trials.conditions["side"].to_numpy()).to(outputs)
         balance = self.evidence(trials, outputs)
         return 0.5 * (1 + (balance.sign() * side))
 
@@ -129,16 +131,6 @@ class EvidenceAccumulation(AbstractTask):
         """Return the mean of right minus left output over the response: its sign is the choice (right above 0)."""
         response = trials.epoch("response").to(outputs)
         return ((outputs[..., 2] - outputs[..., 1]) * response).sum(-1) / response.sum(-1)
-
-    def _epochs(self, n_trials: int, generator: torch.Generator) -> dict[str, Tensor]:
-        lengths = {}
-        for name in ("fixation", "stimulus", "delay"):
-            shortest, longest = getattr(self, name)
-            drawn = lasting(n_trials, shortest=shortest, longest=longest, dt=self.dt, generator=generator)
-            lengths[name] = drawn
-        lengths["response"] = torch.full((n_trials,), max(1, round(self.response / self.dt)))
-        edges = torch.stack([torch.zeros(n_trials, dtype=torch.long), *lengths.values()], dim=1).cumsum(dim=1)
-        return {name: edges[:, i : i + 2] for i, name in enumerate(lengths)}
 
     def _evidence(self, signed: Tensor, stimulus: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Return the left and the right channel, `(trial, time)`."""

@@ -1,10 +1,10 @@
 """What tasks are made of: wandering values, values drawn from a table of quantiles, stretches of time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from neurornn import _check
@@ -83,3 +83,31 @@ def lasting(
         _check.fail("lasting", "longest", "at least `shortest`, and both 0 or above (ms)", (shortest, longest))
     drawn = torch.rand(n_trials, generator=generator)
     return ((shortest + drawn * (longest - shortest)) / dt).round().long()
+
+
+def epochs(
+    n_trials: int, lengths: Mapping[str, tuple[float, float]], *, dt: float, generator: torch.Generator
+) -> dict[str, Int[Tensor, "trial 2"]]:
+    """Return epochs that follow one another, as steps `[first, last)`, their lengths drawn by `lasting`.
+
+    Args:
+        n_trials: how many trials.
+        lengths: shortest and longest length of each epoch in their order, ms.
+        dt: time step, ms.
+        generator: where the numbers come from.
+
+    Example:
+        >>> from neurornn import generator
+        >>> from neurornn.task.draw import epochs
+        >>> epochs(1, {"cue": (30.0, 30.0), "go": (20.0, 20.0)}, dt=10.0, generator=generator(0))
+        {'cue': tensor([[0, 3]]), 'go': tensor([[3, 5]])}
+    """
+    drawn = [lasting(n_trials, shortest=a, longest=b, dt=dt, generator=generator) for a, b in lengths.values()]
+    edges = torch.stack([torch.zeros(n_trials, dtype=torch.long), *drawn], dim=1).cumsum(dim=1)
+    return {name: edges[:, i : i + 2] for i, name in enumerate(lengths)}
+
+
+def within(edges: Mapping[str, Int[Tensor, "trial 2"]]) -> dict[str, Bool[Tensor, "trial time"]]:
+    """Return which steps lie in each epoch, over as many steps as the longest trial has."""
+    steps = torch.arange(max(int(edge.max()) for edge in edges.values()))
+    return {name: (steps >= edge[:, :1]) & (steps < edge[:, 1:]) for name, edge in edges.items()}
