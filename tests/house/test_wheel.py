@@ -62,23 +62,25 @@ def test_the_wheel_has_one_top_level_name(wheel: list[str]) -> None:
     assert tops == {"neurornn", f"neurornn-{version}.dist-info"}
 
 
-def test_the_wheel_holds_every_module_and_recipe(wheel: list[str]) -> None:
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "neurornn").rglob("*.py")}
+def test_the_wheel_holds_every_module_and_recipe(built: Path, wheel: list[str]) -> None:
+    copy = built / "copy"
+    modules = {path.relative_to(copy).as_posix() for path in (copy / "neurornn").rglob("*.py")}
     assert not modules - set(wheel)
     assert {"neurornn/py.typed", "neurornn/__init__.pyi"} <= set(wheel)
-    recipes = {f"neurornn/recipes/{kind}/{path.name}" for kind in COLLECTIONS for path in (ROOT / kind).glob("*.toml")}
+    recipes = {f"neurornn/recipes/{kind}/{path.name}" for kind in COLLECTIONS for path in (copy / kind).glob("*.toml")}
     assert recipes, "there are no recipes to look for"
     assert not recipes - set(wheel)
-    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "neurornn").rglob("*.j2")}
+    templates = {path.relative_to(copy).as_posix() for path in (copy / "neurornn").rglob("*.j2")}
     assert not templates - set(wheel)
 
 
 def test_the_wheel_holds_nothing_else(wheel: list[str]) -> None:
-    assert not [name for name in wheel if "test" in name or name.endswith((".pyc", ".c", ".ipynb"))]
+    assert not [name for name in wheel if "test" in name or name.endswith((".pyc", ".c", ".h", ".ipynb"))]
     assert not [name for name in wheel if name.startswith("neurornn/recipes") and name.endswith(".py")]
 
 
-def test_the_source_archive_can_test_itself(archive: list[str]) -> None:
+def test_the_source_archive_can_test_itself(built: Path, archive: list[str]) -> None:
+    copy = built / "copy"
     wanted = {
         "LICENSE",
         "README.md",
@@ -89,9 +91,9 @@ def test_the_source_archive_can_test_itself(archive: list[str]) -> None:
         "constraints/cpu-ci.txt",
     }
     assert not wanted - set(archive)
-    tests = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}
+    tests = {path.relative_to(copy).as_posix() for path in (copy / "tests").rglob("*.py")}
     assert not tests - set(archive)
-    recipes = {path.relative_to(ROOT).as_posix() for kind in COLLECTIONS for path in (ROOT / kind).glob("*.toml")}
+    recipes = {path.relative_to(copy).as_posix() for kind in COLLECTIONS for path in (copy / kind).glob("*.toml")}
     assert not recipes - set(archive)
 
 
