@@ -134,8 +134,8 @@ def available() -> list[tuple[str, str, str]]:
 def find(recipe: DataRecipe | str | Path) -> dict[str, Path]:
     """Return the recipe's files, by name, each checked against its sha256.
 
-    Looked up in this order: the folder that `NEURORNN_DATA` names, the user's cache, an installed package that ships the
-    file, its origin on the network (into the cache).
+    Looked up in this order: the folder that `NEURORNN_DATA` names, the user's cache, an installed package that ships
+    the file, its origin on the network (into the cache).
 
     Raises:
         SourceMissing: if a file can be had nowhere.
@@ -215,8 +215,8 @@ def _download(recipe: DataRecipe, file: DataFile) -> Path:
         tried = [str(path) for _, path in _places(recipe, file)]
         text = (
             f"{recipe.name}: `{file.path}` must be in one of {', '.join(tried)}, or to be had from {file.url}; "
-            f"got {type(error).__name__}. With a network: neurornn data fetch {recipe.name}. Without one, set {FOLDER} to "
-            f"a folder that holds {recipe.folder}/{file.path}."
+            f"got {type(error).__name__}. With a network: neurornn data fetch {recipe.name}. Without one, set {FOLDER} "
+            f"to a folder that holds {recipe.folder}/{file.path}."
         )
         raise SourceMissing(text) from error
     finally:

@@ -1,4 +1,4 @@
-"""Current clamp in Axon binary files (ABF), read through neo: sweeps as trials, the command rebuilt from the protocol."""
+"""Current clamp in Axon binary files, read through neo: sweeps as trials, the command rebuilt from the protocol."""
 
 import struct
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ OWNER = "read_current_clamp"
 def read_current_clamp(files: Mapping[str, Path], *, file: str, threshold: float = 0.0) -> Recording:
     """Read a current-clamp file: membrane potential, command current and spikes of one neuron.
 
-    Sweeps lie on the clock where they were recorded; between them the potential is NaN and the unit is not observed. The
-    command is not a recorded channel: it is rebuilt from the protocol that the file states. A spike is the first sample at
-    or above `threshold` after one below it.
+    Sweeps lie on the clock where they were recorded; between them the potential is NaN and the unit is not observed.
+    The command is not a recorded channel: it is rebuilt from the protocol that the file states. A spike is the first
+    sample at or above `threshold` after one below it.
 
     Args:
         files: local files by name.
@@ -29,8 +29,9 @@ def read_current_clamp(files: Mapping[str, Path], *, file: str, threshold: float
 
     Returns:
         A recording of one unit with `activity` (mV), spikes, behaviour `current` (pA), and one trial a sweep with the
-        columns `sweep`, `step` (pA), `step_start` and `step_stop` (ms on the clock): the longest stretch of the command
-        in which the sweeps differ (the first of equals), and the level of this sweep in it (NaN where it is not constant).
+        columns `sweep`, `step` (pA), `step_start` and `step_stop` (ms on the clock): the longest stretch of the
+        command in which the sweeps differ (the first of equals), and the level of this sweep in it (NaN where it is
+        not constant).
 
     Raises:
         RecordingError: if the file is damaged, holds no channel in mV, or states no command in pA.

@@ -1,4 +1,4 @@
-"""The single neurons of *Case Studies in Neural Data Analysis*: a place cell, a neuron in culture, a movement raster."""
+"""Single neurons of *Case Studies in Neural Data Analysis*: a place cell, a neuron in culture, a movement raster."""
 
 from collections.abc import Mapping
 from pathlib import Path

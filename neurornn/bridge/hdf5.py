@@ -22,8 +22,8 @@ OWNER = "read_hdf5"
 def save_recording(recording: Recording, path: str | Path) -> Path:
     """Write a recording to an HDF5 file, loss-free.
 
-    The file is written beside its place, flushed to the disk and moved: whatever happens, `path` is either the old file or
-    the whole new one.
+    The file is written beside its place, flushed to the disk and moved: whatever happens, `path` is either the old
+    file or the whole new one.
 
     Args:
         recording: what to write.

@@ -26,11 +26,11 @@ def read_nelpy_track(
 ) -> Recording:
     """Read a linear-track session as nelpy's example data stores it.
 
-    Spikes and camera share one clock (seconds, and ticks of the rate that the camera file states); both become ms and keep
-    their origin. Units without a spike are left out and counted in `source["silent_units"]`. A camera frame with the time
-    of the one before is left out and counted in `source["frames_repeated"]`. What `position` holds while the tracker stood
-    still is kept; `linear` and `speed` are NaN outside the run (see `along_track`). The position is in camera pixels:
-    the file states no scale.
+    Spikes and camera share one clock (seconds, and ticks of the rate that the camera file states); both become ms and
+    keep their origin. Units without a spike are left out and counted in `source["silent_units"]`. A camera frame with
+    the time of the one before is left out and counted in `source["frames_repeated"]`. What `position` holds while the
+    tracker stood still is kept; `linear` and `speed` are NaN outside the run (see `along_track`). The position is in
+    camera pixels: the file states no scale.
 
     Args:
         files: local files by name.
@@ -50,23 +50,22 @@ def read_nelpy_track(
     n_frames = len(times)
     fresh = np.concatenate([[True], np.diff(times) > 0])
     times, xy = times[fresh], xy[fresh]
-    t_start = min(float(units["t_start"].min()), float(times[0]))
-    t_stop = max(float(units["t_stop"].max()), float(times[-1]))
-    overlap = min(units["t_stop"].max(), times[-1]) - max(units["t_start"].min(), times[0])
+    first, last = float(np.min(units["t_start"].to_numpy())), float(np.max(units["t_stop"].to_numpy()))
+    t_start, t_stop = min(first, float(times[0])), max(last, float(times[-1]))
+    overlap = min(last, times[-1]) - max(first, times[0])
     if overlap < 0.5 * (t_stop - t_start):
         got = f"{max(overlap, 0.0) / 1000:.1f} s in common of {(t_stop - t_start) / 1000:.1f} s"
         fix = "Check that both files belong to one session and that spikes are in seconds."
         _check.fail(OWNER, "spikes and position", "of one session", got, fix, error=RecordingError)
     same_clock(OWNER, trains, t_start, t_stop)
     track = along_track(times, xy, smoothing=smoothing)
-    first, last = float(units["t_start"].min()), float(units["t_stop"].max())
     n_cells = len(trains)
     heard = np.array([len(train) > 0 for train in trains])
     return Recording(
         t_start,
         t_stop,
         spikes=[train for train in trains if len(train)],
-        units=units[heard],
+        units=units.loc[heard],
         epochs=track.epochs.assign(
             start=track.epochs["start"].clip(first, last), stop=track.epochs["stop"].clip(first, last)
         ),

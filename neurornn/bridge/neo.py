@@ -21,10 +21,10 @@ VERSION = 1
 def to_neo(recording: Recording) -> "neo.Block":
     """Return a recording as a neo Block with one segment; every quantity carries its unit.
 
-    Spikes become spike trains (ms), activity an analogue signal, behaviour irregularly sampled signals, trials and epochs
-    two epoch arrays with their columns as array annotations, unit columns the annotations of the trains. What neo has no
-    place for (data types, observed stretches, exact sampling step) is annotated as plain text, so that `from_neo` gives
-    back the same recording bit for bit.
+    Spikes become spike trains (ms), activity an analogue signal, behaviour irregularly sampled signals, trials and
+    epochs two epoch arrays with their columns as array annotations, unit columns the annotations of the trains. What
+    neo has no place for (data types, observed stretches, exact sampling step) is annotated as plain text, so that
+    `from_neo` gives back the same recording bit for bit.
 
     Example:
         >>> import numpy as np
@@ -69,18 +69,18 @@ def to_neo(recording: Recording) -> "neo.Block":
 def from_neo(block: "neo.Block") -> Recording:
     """Return a neo Block as a recording: one that `to_neo` made exactly, or one that others made.
 
-    In a Block of others, segments become trials: where they happened if their times do not overlap, else laid end to end
-    on one clock. Trains are matched across segments by their annotation `id` or `unit_id`, else their name, else their
-    place; a unit without a train in a segment was not recorded in it. Plain annotations of a segment become condition
-    columns. Analogue signals are the units' activity where there are no spike trains, else behaviour. All units of time
-    become ms.
+    In a Block of others, segments become trials: where they happened if their times do not overlap, else laid end to
+    end on one clock. Trains are matched across segments by their annotation `id` or `unit_id`, else their name, else
+    their place; a unit without a train in a segment was not recorded in it. Plain annotations of a segment become
+    condition columns. Analogue signals are the units' activity where there are no spike trains, else behaviour. All
+    units of time become ms.
 
     Args:
         block: with at least one segment.
 
     Raises:
-        RecordingError: if it is not a Block, holds nothing, or its times cannot be what they claim (as when a brian2 time
-            in seconds was handed to neo as ms).
+        RecordingError: if it is not a Block, holds nothing, or its times cannot be what they claim (as when a brian2
+            time in seconds was handed to neo as ms).
     """
     import neo
 
@@ -137,7 +137,9 @@ def _epoch(name: str, frame: pd.DataFrame) -> Any:
 
     start, stop = frame["start"].to_numpy(float), frame["stop"].to_numpy(float)
     labels = frame["name"] if "name" in frame else frame.index
-    epoch = neo.Epoch(start * pq.ms, (stop - start) * pq.ms, labels=np.array(labels.astype(str), dtype="U"), name=name)
+    epoch: Any = neo.Epoch(
+        start * pq.ms, (stop - start) * pq.ms, labels=np.array(labels.astype(str), dtype="U"), name=name
+    )
     if len(frame):
         epoch.array_annotate(
             **{

@@ -1,5 +1,6 @@
 """neo Blocks that others made: segments become trials on one clock."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ PLAIN = (str, int, float, bool)
 
 def read_block(block: Any) -> Recording:
     """Return a Block that others made as a recording; see `neurornn.bridge.from_neo`."""
-    segments = block.segments
+    segments = list(block.segments)
     spans = np.array([_span(segment, place) for place, segment in enumerate(segments)])
     overlap = np.any(spans[1:, 0] < spans[:-1, 1])
     ends = np.concatenate([[0.0], np.cumsum(spans[:, 1] - spans[:, 0])])
@@ -153,7 +154,7 @@ def _behaviour(signals: list[list[Any]], shifts: np.ndarray) -> dict[str, Signal
     joined = {}
     for name, parts in pieces.items():
         times, values = [parts[0][0]], [parts[0][1]]
-        for (before, _), (after, rows) in zip(parts[:-1], parts[1:], strict=True):
+        for (before, _), (after, rows) in pairwise(parts):
             if len(before) and len(after) and after[0] > before[-1]:
                 times.append(np.array([(before[-1] + after[0]) / 2]))
                 values.append(np.full((1, rows.shape[1]), np.nan))

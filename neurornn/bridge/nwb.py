@@ -38,10 +38,10 @@ def read_nwb_files(files: Mapping[str, Path], *, file: str) -> Recording:
 def read_nwb(path: str | Path) -> Recording:
     """Read an NWB file, whoever wrote it.
 
-    Unit columns are kept under their names (references to other objects as those objects' names); `obs_intervals` become
-    `observed`, and are absent in many files. `trials` and `epochs` keep their columns; an epoch is named by its first tag.
-    Time series of acquisition and of the processing modules become behaviour, `Position` included. NWB states no session
-    length: the clock runs from 0 to the last thing that the file holds. All seconds become ms.
+    Unit columns are kept under their names (references to other objects as those objects' names); `obs_intervals`
+    become `observed`, and are absent in many files. `trials` and `epochs` keep their columns; an epoch is named by its
+    first tag. Time series of acquisition and of the processing modules become behaviour, `Position` included. NWB
+    states no session length: the clock runs from 0 to the last thing that the file holds. All seconds become ms.
 
     Args:
         path: of the file.
@@ -58,7 +58,8 @@ def read_nwb(path: str | Path) -> Recording:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pynwb's advice to whoever wrote the file, not to whoever reads it
-                nwb: Any = stack.enter_context(pynwb.NWBHDF5IO(str(path), "r")).read()
+                opened: Any = pynwb.NWBHDF5IO
+                nwb = stack.enter_context(opened(str(path), "r")).read()
         except (ConstructError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             text = f"{owner}: `file` must be a whole NWB file; got {type(error).__name__}: {error}."
             raise RecordingError(f"{text} Delete it and fetch it again.") from error
@@ -81,10 +82,10 @@ def _read(nwb: Any, owner: str) -> Recording:
         fix = "Only files with spike times or with the activity that neurornn writes are read."
         _check.fail(owner, "units", "a table with `spike_times`", list(nwb.units.colnames), fix, error=RecordingError)
     trials, epochs = _intervals(nwb.trials), _epochs(nwb.epochs)
-    ends = [*trials.get("stop", []), *epochs.get("stop", []), *(piece[-1, 1] for piece in observed.values())]
+    ends = [*_times(trials, "stop"), *_times(epochs, "stop"), *(piece[-1, 1] for piece in observed.values())]
     ends += [train[-1] for train in spikes or [] if len(train)]
     ends += [signal.times[-1] for signal in behaviour.values() if len(signal.times)]
-    starts = [0.0, *trials.get("start", []), *(piece[0, 0] for piece in observed.values())]
+    starts = [0.0, *_times(trials, "start"), *(piece[0, 0] for piece in observed.values())]
     starts += [train[0] for train in spikes or [] if len(train)]
     t_start, t_stop = note.get("clock", (float(min(starts)), float(max(ends, default=0.0))))
     if spikes is not None and not note:
@@ -108,6 +109,10 @@ def _read(nwb: Any, owner: str) -> Recording:
 
 def _ms(seconds: Any) -> np.ndarray:
     return np.asarray(seconds, dtype=float) * 1000.0
+
+
+def _times(frame: pd.DataFrame, name: str) -> list[float]:
+    return frame[name].tolist() if name in frame else []
 
 
 def _units(held: Any, owner: str) -> tuple[pd.DataFrame, list[np.ndarray] | None, dict[Any, np.ndarray]]:
@@ -146,7 +151,7 @@ def _cell(value: Any) -> Any:
 def _intervals(held: Any) -> pd.DataFrame:
     if held is None:
         return pd.DataFrame()
-    columns = {"start": _ms(held["start_time"][:]), "stop": _ms(held["stop_time"][:])}
+    columns: dict[str, Any] = {"start": _ms(held["start_time"][:]), "stop": _ms(held["stop_time"][:])}
     for name in held.colnames:
         if name not in ("start_time", "stop_time", "timeseries"):
             columns[name] = _column(held[name][:])
@@ -170,15 +175,16 @@ def _behaviour(nwb: Any, owner: str) -> Iterator[tuple[str, Signal]]:
     holders = [*nwb.acquisition.values()]
     for module in nwb.processing.values():
         holders += module.data_interfaces.values()
+    holder: Any
     for holder in holders:
-        series = holder
-        if isinstance(holder, pynwb.behavior.Position):
+        series: Any = holder
+        if hasattr(holder, "spatial_series"):
             series = list(holder.spatial_series.values())
         elif hasattr(holder, "time_series"):
             series = list(holder.time_series.values())
         for one in series if isinstance(series, list) else [series]:
             if isinstance(one, pynwb.TimeSeries) and getattr(one.data, "ndim", 0) in (1, 2) and len(one.data):
-                yield one.name, _signal(one, owner)
+                yield str(one.name), _signal(one, owner)
 
 
 def _signal(series: Any, owner: str) -> Signal:
@@ -197,13 +203,10 @@ def _typed(frame: pd.DataFrame, kinds: Mapping[str, str] | None) -> pd.DataFrame
     """Return a table with the columns and data types that `write_nwb` noted; one of others as it is."""
     if kinds is None:
         return frame
-    typed = pd.DataFrame({name: _restored(frame[name], kind) for name, kind in kinds.items()})
+    missing = [name for name in kinds if name not in frame and len(frame)]
+    if missing:
+        fix = "The file was changed after neurornn wrote it."
+        _check.fail("read_nwb", "columns", f"{list(kinds)}", f"none called {missing[0]!r}", fix, error=RecordingError)
+    typed = pd.DataFrame({name: pd.Series(frame[name] if name in frame else [], dtype=kinds[name]) for name in kinds})
     typed.index = frame.index
     return typed
-
-
-def _restored(column: pd.Series, kind: str) -> pd.Series:
-    try:
-        return column.astype(kind)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        return column

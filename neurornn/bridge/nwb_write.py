@@ -4,7 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -19,15 +19,16 @@ from neurornn.recording import Recording
 def write_nwb(recording: Recording, path: str | Path, *, session_start: datetime | None = None) -> Path:
     """Write a recording as an NWB file that any NWB reader opens.
 
-    Units go to the units table (columns `t_start` and `t_stop` in s, `obs_intervals`, all own columns), trials and epochs
-    to theirs, behaviour and activity to time series. NWB has no place for the ends of the clock, data types and `source`;
-    they are kept as a scratch text. Times are s in the file, so a round trip is exact to the rounding of ms / 1000.
+    Units go to the units table (`obs_intervals` and all own columns; `t_start` and `t_stop` stay ms, as their
+    description says), trials and epochs to theirs, behaviour and activity to time series. NWB has no place for the
+    ends of the clock, data types and `source`; they are kept as a scratch text. Times are s in the file, so a round
+    trip is exact to the rounding of ms / 1000.
 
     Args:
         recording: what to write.
         path: where; ends in `.nwb`. The file is replaced whole or not at all.
-        session_start: when the recording began, with its time zone. NWB demands one; where it is not known the file says
-            1970-01-01 and that this is not known.
+        session_start: when the recording began, with its time zone. NWB demands one; where it is not known the file
+            says 1970-01-01 and that this is not known.
 
     Returns:
         The path.
@@ -44,7 +45,8 @@ def write_nwb(recording: Recording, path: str | Path, *, session_start: datetime
         fix = "Give it tzinfo, such as datetime.UTC."
         _check.fail(owner, "session_start", "a time with its time zone", session_start, fix, error=RecordingError)
     about = str(recording.source.get("description", "")) or "no description"
-    nwb = pynwb.NWBFile(
+    new, opened = cast(Any, pynwb.NWBFile), cast(Any, pynwb.NWBHDF5IO)
+    nwb = new(
         session_description=about if session_start else f"{about} (start of session not known)",
         identifier=str(recording.source.get("name", "recording")),
         session_start_time=session_start or datetime(1970, 1, 1, tzinfo=UTC),
@@ -56,7 +58,7 @@ def write_nwb(recording: Recording, path: str | Path, *, session_start: datetime
     nwb.add_scratch(json.dumps(_note(recording, owner)), name=MARK, description="what NWB has no place for, as JSON")
     half = path.with_name(f".{path.stem}.{os.getpid()}.part.nwb")
     try:
-        with pynwb.NWBHDF5IO(str(half), "w") as writer:
+        with opened(str(half), "w") as writer:
             writer.write(nwb)
         with half.open("rb") as written:
             os.fsync(written.fileno())
@@ -90,8 +92,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _cells(owner: str, name: str, column: pd.Series) -> list[Any]:
-    cells = [_plain(value) for value in column]
+def _cells(owner: str, name: str, cells: list[Any]) -> list[Any]:
     if all(isinstance(value, str | int | float) for value in cells) and len({type(v) for v in cells}) <= 1:
         return cells
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in cells):
@@ -104,7 +105,7 @@ def _cells(owner: str, name: str, column: pd.Series) -> list[Any]:
 def _units(nwb: Any, recording: Recording, owner: str) -> None:
     units = recording.units
     nwb.add_unit_column("unit_label", "id of the unit, as JSON")
-    cells = {str(name): _cells(owner, str(name), units[name]) for name in units}
+    cells = {str(name): _cells(owner, str(name), units[name].tolist()) for name in units}
     for name in cells:
         nwb.add_unit_column(name, f"{name} (ms)" if name in ("t_start", "t_stop") else name)
     for place, unit in enumerate(units.index):
@@ -117,7 +118,9 @@ def _units(nwb: Any, recording: Recording, owner: str) -> None:
 
 
 def _trials(nwb: Any, trials: pd.DataFrame, owner: str) -> None:
-    cells = {str(name): _cells(owner, str(name), trials[name]) for name in trials if name not in ("start", "stop")}
+    cells = {
+        str(name): _cells(owner, str(name), trials[name].tolist()) for name in trials if name not in ("start", "stop")
+    }
     for name in cells:
         nwb.add_trial_column(name, name)
     for row, (start, stop) in enumerate(trials[["start", "stop"]].to_numpy(float) / 1000.0):
@@ -127,7 +130,7 @@ def _trials(nwb: Any, trials: pd.DataFrame, owner: str) -> None:
 def _epochs(nwb: Any, epochs: pd.DataFrame, owner: str) -> None:
     names = epochs["name"] if "name" in epochs else ["epoch"] * len(epochs)
     others = [str(name) for name in epochs if name not in ("name", "start", "stop")]
-    cells = {name: _cells(owner, name, epochs[name]) for name in others}
+    cells = {name: _cells(owner, name, epochs[name].tolist()) for name in others}
     for name in others if len(epochs) else []:
         nwb.add_epoch_column(name, name)
     for row, (name, start, stop) in enumerate(zip(names, epochs["start"], epochs["stop"], strict=True)):

@@ -37,16 +37,16 @@ def simulated_track(
 ) -> Recording:
     r"""Return a simulated session of runs on a linear track and the rest after it.
 
-    The animal runs from end to end along $s(t) = L (10 u^3 - 15 u^4 + 6 u^5)$, $u \in [0, 1]$, pauses, and turns. A place
-    unit fires as an inhomogeneous Poisson process with rate
+    The animal runs from end to end along $s(t) = L (10 u^3 - 15 u^4 + 6 u^5)$, $u \in [0, 1]$, pauses, and turns. A
+    place unit fires as an inhomogeneous Poisson process with rate
 
     $$ \lambda(t) = b + p\, g_{d}\, e^{-(s(t) - c)^2 / 2 w^2} $$
 
-    while the animal runs in direction $d$, and $b$ while it pauses. While it rests, events of 150 ms at `replay_rate` Hz
-    sweep over the track, forwards or backwards, with the same fields at 5 times their rate; outside them the rate is $b$.
-    Three units fire at $b$ throughout. The unit table holds the truth: `field_centre` (c) and `field_width` (w) in px,
-    `field_peak` (p) and `background` (b) in Hz, `gain_out` and `gain_back` ($g_{+1}$, $g_{-1}$). The epochs named
-    `replay` are the events.
+    while the animal runs in direction $d$, and $b$ while it pauses. While it rests, events of 150 ms at `replay_rate`
+    Hz sweep over the track, forwards or backwards, with the same fields at 5 times their rate; outside them the rate
+    is $b$. Three units fire at $b$ throughout. The unit table holds the truth: `field_centre` (c) and `field_width`
+    (w) in px, `field_peak` (p) and `background` (b) in Hz, `gain_out` and `gain_back` ($g_{+1}$, $g_{-1}$). The epochs
+    named `replay` are the events.
 
     Args:
         seed: of all that is drawn.
@@ -56,7 +56,8 @@ def simulated_track(
         replay_rate: events during rest, Hz.
 
     Returns:
-        A recording with behaviour `position` (px), `linear` (px) and `speed` (px/s), and epochs `run`, `rest`, `replay`.
+        A recording with behaviour `position` (px), `linear` (px) and `speed` (px/s), and epochs `run`, `rest`,
+        `replay`.
 
     Raises:
         ValueError: if a time or rate is not above 0, or there are fewer than four units.

@@ -1,6 +1,7 @@
 """A linear track: where on it the animal was, how fast it ran, and when it ran and when it rested."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -44,13 +45,15 @@ def along_track(
 ) -> Track:
     """Project a position on the track it was taken on, and find the run and the rest.
 
-    1. A pixel that does not change for `held` ms is a tracker without a light, not an animal; those frames are set aside.
+    1. A pixel that does not change for `held` ms is a tracker without a light, not an animal; those frames are set
+       aside.
     2. The track is the first principal axis of the remaining frames, and again of the frames of the run.
-    3. A lap leads from the first tenth of the axis to the last, or back. The run lasts from the start of the first lap to
-       the end of the last. Place and speed are NaN outside it, because the animal was not shown to be on the track.
+    3. A lap leads from the first tenth of the axis to the last, or back. The run lasts from the start of the first lap
+       to the end of the last. Place and speed are NaN outside it, because the animal was not shown to be on the track.
     4. The rest is the last stretch of held frames that starts after the run, to the last frame.
 
-    Speed is the absolute derivative of the place after a Gaussian of `smoothing` ms (in frames: over the median interval).
+    Speed is the absolute derivative of the place after a Gaussian of `smoothing` ms (in frames: over the median
+    interval).
 
     Args:
         times: frame times, increasing. Shape `(frame,)`, ms.
@@ -62,7 +65,7 @@ def along_track(
         A `Track`.
 
     Raises:
-        RecordingError: if no position was measured, or no lap was run.
+        RecordingError: if no position was measured, or there are fewer than two laps.
     """
     _check.positive("along_track", "smoothing", smoothing)
     _check.positive("along_track", "held", held)
@@ -75,11 +78,11 @@ def along_track(
     for _ in range(2):  # once to find the run, once more on the run alone
         place, axis = _project(position, moving)
         laps = _laps(times, place, moving)
-        if len(laps) == 0:
-            got = f"no lap in {(times[-1] - times[0]) / 1000:.1f} s"
+        if len(laps) < 2:
+            got = f"{len(laps)} in {(times[-1] - times[0]) / 1000:.1f} s"
             fix = "Check that this is a recording on a linear track."
-            _check.fail("along_track", "position", "one of laps from end to end", got, fix, error=RecordingError)
-        start, stop = float(laps["start"].min()), float(laps["stop"].max())
+            _check.fail("along_track", "position", "one of two or more laps", got, fix, error=RecordingError)
+        start, stop = float(laps["start"].to_numpy()[0]), float(laps["stop"].to_numpy()[-1])
         moving = moving & (times >= start) & (times <= stop)
     run = (times >= start) & (times <= stop)
     epochs = [("run", start, stop)]
@@ -104,7 +107,7 @@ def _held(times: np.ndarray, position: np.ndarray, held: float) -> tuple[Bool[np
     edges = np.concatenate([[0], change, [len(times)]])
     still = np.zeros(len(times), dtype=bool)
     stretches = []
-    for first, end in zip(edges[:-1], edges[1:], strict=True):
+    for first, end in pairwise(edges):
         if times[end - 1] - times[first] >= held:
             still[first:end] = True
             stretches.append((int(first), int(end)))
