@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from neurornn import _check
 from neurornn.cell.base import Intervention
 from neurornn.network import Network, Perturbs, combine
 from neurornn.trials import Trials
+
+Units = Iterable[SupportsIndex]
+"""Indices of units: a list, a range, an array or a tensor of whole numbers."""
 
 PARTS = {"gain": 1.0, "offset": 0.0, "current": 0.0, "synapses": 1.0, "afferents": 1.0}
 RESTING = {"resting_gain": 1.0, "resting_offset": 0.0}
@@ -136,7 +140,7 @@ def _stacked(parts: list[Tensor | None], neutral: float, shape: tuple[int, ...],
     return whole
 
 
-def unit_tuple(owner: str, units: Iterable[int], name: str = "units") -> tuple[int, ...]:
+def unit_tuple(owner: str, units: object, name: str = "units") -> tuple[int, ...]:
     """Return indices as a tuple of ints.
 
     Raises:

@@ -1,6 +1,6 @@
 """Perturbations of what drives units: injected current, and inputs that are taken away."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -8,7 +8,7 @@ import torch
 from neurornn import _check
 from neurornn.cell.base import Intervention
 from neurornn.network import Network
-from neurornn.perturb.base import AbstractPerturbation, unit_tuple, within
+from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
 from neurornn.perturb.lesion import on_units
 from neurornn.perturb.schedule import AbstractWhen, Always, check_when, scheduled
 
@@ -34,7 +34,7 @@ class Current(AbstractPerturbation):
         [0.0, 1.5]
     """
 
-    units: Iterable[int]
+    units: Units
     amount: float | Sequence[float]
     when: AbstractWhen = field(default_factory=Always)
 
@@ -73,13 +73,13 @@ class Drop(AbstractPerturbation):
         True
     """
 
-    channels: Iterable[int]
+    channels: Units
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", unit_tuple("Drop", self.channels, "channels"))
 
     def intervention(self, network: Network, n_trials: int, n_steps: int) -> Intervention:
-        channels = list(self.channels)
+        channels = list(unit_tuple("Drop", self.channels))
         within("Drop", channels, network.n_in, "channels")
         if not channels:
             return Intervention()

@@ -1,6 +1,6 @@
 """A lesion experiment: the effect of a lesion, paired on the same trials and noise, against matched random controls."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from neurornn import _check
 from neurornn._types import generator
 from neurornn.network import Network, Perturbs
-from neurornn.perturb.base import AbstractPerturbation, Stack, unit_tuple, within
+from neurornn.perturb.base import AbstractPerturbation, Stack, Units, unit_tuple, within
 from neurornn.perturb.lesion import Silence
 from neurornn.perturb.matching import Controls, matched_controls, unit_features
 from neurornn.perturb.table import LesionTable
@@ -45,7 +45,7 @@ class Fitted(Protocol):
 
 def lesion(
     fit: Fitted,
-    units: Iterable[int],
+    units: Units,
     *,
     perturbation: Callable[[Sequence[int]], AbstractPerturbation] = Silence,
     controls: int = 999,
@@ -76,7 +76,8 @@ def lesion(
         controls: how many control sets; 0 for none (then there is no p), or 199 and above.
         matched_on: what the controls match the lesioned units in: "n" (their number, always), "rate", "variance",
             "out_norm", "in_norm", "sign". See `matched_controls` and `unit_features`.
-        doses: fractions of all units that are lesioned at random, each in [0, 1]; none for no dose-response curve.
+        doses: fractions of all units that are lesioned at random, each in [0, 1], rounded to whole units; none for no
+            dose-response curve.
         draws: how many random sets for each dose (one for none and for all of the units).
         trials: how many trials to draw, or the very trials.
         seed: of trials, noise, controls, doses and the bootstrap.
@@ -91,7 +92,7 @@ def lesion(
     References:
         Yang et al. (2019), doi:10.1038/s41593-018-0310-2; Phipson & Smyth (2010), doi:10.2202/1544-6115.1585.
     """
-    chosen = unit_tuple("lesion", units)
+    chosen = tuple(sorted(unit_tuple("lesion", units)))
     within("lesion", chosen, fit.network.n_units)
     _check_sizes(controls, doses, draws, chunk)
     network, task = fit.network, fit.task
@@ -110,13 +111,16 @@ def lesion(
             matched = matched_controls(features, chosen, n_sets=controls, matched_on=matched_on, seed=seed)
         dosed = dose_sets(network.n_units, doses, draws, seed)
         sets: list[Sequence[int]] = [(), chosen, *matched.sets.tolist(), *dosed["units"]]
-        members = [perturbation(one).during(given) for one in sets]
-        scores = paired_scores(network, task, given, members, noise=noise, chunk=chunk)
+        place = {one: k for k, one in enumerate(dict.fromkeys(tuple(one) for one in sets))}
+        members = [perturbation(one).during(given) for one in place]
+        each = paired_scores(network, task, given, members, noise=noise, chunk=chunk)
+        # The same units are run once: rows of one batched product may round apart in their last bit.
+        scores = each[[place[tuple(one)] for one in sets]]
     n_controls = len(matched.sets)
     return LesionTable(
         score_name=task.score_name,
         higher_is_better=task.higher_is_better,
-        perturbation=_named(members[1]),
+        perturbation=_named(perturbation(chosen)),
         units=chosen,
         n_units=network.n_units,
         intact=scores[0],
@@ -183,14 +187,16 @@ def chunk_size(network: Network, trials: Trials) -> int:
 
 
 def dose_sets(n_units: int, doses: Sequence[float], draws: int, seed: int) -> pd.DataFrame:
-    """Return random sets of units for each dose: columns `dose`, `draw`, `n_units` and `units`."""
+    """Return random sets of units for each dose: columns `dose`, `draw`, `n_units` and `units`.
+
+    Doses are rounded to whole units, and `dose` is the fraction that came out.
+    """
     rng = np.random.default_rng(seed)
     rows = []
-    for dose in doses:
-        n = round(dose * n_units)
+    for n in sorted({round(dose * n_units) for dose in doses}):
         for draw in range(draws if 0 < n < n_units else 1):
             units = tuple(int(u) for u in np.sort(rng.choice(n_units, size=n, replace=False)))
-            rows.append({"dose": float(dose), "draw": draw, "n_units": n, "units": units})
+            rows.append({"dose": n / n_units, "draw": draw, "n_units": n, "units": units})
     return pd.DataFrame(rows, columns=["dose", "draw", "n_units", "units"])
 
 

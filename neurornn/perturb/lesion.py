@@ -1,6 +1,6 @@
 """Lesions of units: silenced, clamped or scaled, in what they send to everybody else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 from neurornn import _check
 from neurornn.cell.base import Intervention
 from neurornn.network import Network, Run
-from neurornn.perturb.base import AbstractPerturbation, unit_tuple, within
+from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
 from neurornn.perturb.schedule import AbstractWhen, Always, check_when, scheduled
 from neurornn.recording import Recording
 
@@ -39,7 +39,7 @@ class Silence(AbstractPerturbation):
         Yang et al. (2019), doi:10.1038/s41593-018-0310-2.
     """
 
-    units: Iterable[int]
+    units: Units
     when: AbstractWhen = field(default_factory=Always)
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Scale(AbstractPerturbation):
         when: when it holds; halfway up a ramp the gain is halfway between 1 and $g$.
     """
 
-    units: Iterable[int]
+    units: Units
     gain: float
     when: AbstractWhen = field(default_factory=Always)
 
@@ -93,7 +93,7 @@ class Clamp(AbstractPerturbation):
         [0.5, 0.5]
     """
 
-    units: Iterable[int]
+    units: Units
     value: float | Sequence[float]
     when: AbstractWhen = field(default_factory=Always)
 
@@ -107,7 +107,7 @@ class Clamp(AbstractPerturbation):
         check_when("Clamp", self.when)
 
     @classmethod
-    def to_mean(cls, units: Iterable[int], source: Recording | Run, *, when: AbstractWhen | None = None) -> "Clamp":
+    def to_mean(cls, units: Units, source: Recording | Run, *, when: AbstractWhen | None = None) -> "Clamp":
         """Return units clamped to their mean activity.
 
         Args:
@@ -135,9 +135,9 @@ class Clamp(AbstractPerturbation):
         return _sent("Clamp", self.units, 0.0, self.value, self.when, network, n_trials, n_steps)
 
 
-def on_units(owner: str, units: Iterable[int], value: float | Sequence[float], network: Network) -> Tensor:
+def on_units(owner: str, units: object, value: float | Sequence[float], network: Network) -> Tensor:
     """Return `value` at `units` and 0 elsewhere. Shape `(unit,)`."""
-    chosen = tuple(units)
+    chosen = unit_tuple(owner, units)
     within(owner, chosen, network.n_units)
     whole = torch.zeros(network.n_units, dtype=network.readout.dtype, device=network.device)
     whole[list(chosen)] = torch.as_tensor(value, dtype=whole.dtype, device=whole.device)
@@ -146,7 +146,7 @@ def on_units(owner: str, units: Iterable[int], value: float | Sequence[float], n
 
 def _sent(
     owner: str,
-    units: Iterable[int],
+    units: object,
     gain: float,
     value: float | Sequence[float] | None,
     when: AbstractWhen,

@@ -63,7 +63,7 @@ def unit_features(network: Network, run: Run, counted: Float[np.ndarray, "trial 
     (recurrent and input weights, over all of its gates); `sign` is the sign of its summed recurrent output.
     """
     activity = run.activity.detach().cpu().numpy().astype(np.float64)[counted > 0]  # (step, unit)
-    w_in, w_rec, *_ = (w.detach().cpu().numpy().astype(np.float64) for w in network.cell.weights())
+    w_in, w_rec, *_ = (w.detach().cpu().double().numpy() for w in network.cell.weights())
     readout = network.readout.detach().cpu().numpy().astype(np.float64)
     n_units = network.n_units
     received = np.concatenate([w_in, w_rec], axis=1) ** 2

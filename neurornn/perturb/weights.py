@@ -1,6 +1,5 @@
 """Lesions of connections: cut for a whole run, without touching the network's weights."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +7,7 @@ import torch
 from neurornn import _check
 from neurornn.cell.base import Intervention
 from neurornn.network import Network
-from neurornn.perturb.base import AbstractPerturbation, unit_tuple, within
+from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Cut(AbstractPerturbation):
         Yang et al. (2019), doi:10.1038/s41593-018-0310-2.
     """
 
-    units: Iterable[int]
+    units: Units
     incoming: bool = True
     outgoing: bool = True
 
@@ -51,7 +50,7 @@ class Cut(AbstractPerturbation):
             )
 
     def intervention(self, network: Network, n_trials: int, n_steps: int) -> Intervention:
-        units = list(self.units)
+        units = list(unit_tuple("Cut", self.units))
         within("Cut", units, network.n_units)
         if not units:
             return Intervention()
@@ -82,15 +81,15 @@ class CutSynapses(AbstractPerturbation):
         >>> run = network(torch.ones(1, 5, 1), perturb=[CutSynapses(pre=[0, 1], post=[3])])
     """
 
-    pre: Iterable[int]
-    post: Iterable[int]
+    pre: Units
+    post: Units
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pre", unit_tuple("CutSynapses", self.pre, "pre"))
         object.__setattr__(self, "post", unit_tuple("CutSynapses", self.post, "post"))
 
     def intervention(self, network: Network, n_trials: int, n_steps: int) -> Intervention:
-        pre, post = list(self.pre), list(self.post)
+        pre, post = (list(unit_tuple("CutSynapses", side)) for side in (self.pre, self.post))
         within("CutSynapses", pre, network.n_units, "pre")
         within("CutSynapses", post, network.n_units, "post")
         if not pre or not post:
