@@ -65,10 +65,11 @@ class Stages(AbstractCurriculum):
         ValueError: if there is none, or one that would be reached never.
 
     Example:
-        >>> from neurornn.curriculum import Stages
-        >>> Stages(())
-        Traceback (most recent call last):
-        ValueError: Stages: `order` must be at least one stage; got (). Use Stages((Stage(task),)).
+        >>> from neurornn.curriculum import Stage, Stages
+        >>> from neurornn.task import DelayedMatch
+        >>> lessons = Stages((Stage(DelayedMatch(), until=0.8), Stage(DelayedMatch())))
+        >>> lessons.reached([0.5, 0.9])
+        1
     """
 
     order: tuple[Stage, ...]

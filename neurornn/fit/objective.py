@@ -50,7 +50,7 @@ class SquaredError(AbstractTerm):
         >>> from neurornn.fit import SquaredError
         >>> network = Network(LeakyRate(1, 4), n_out=1)
         >>> trials = Trials(torch.zeros(2, 5, 1), torch.ones(2, 5, 1), torch.ones(2, 5), dt=20.0)
-        >>> float(SquaredError()(network(trials.inputs), trials, network))
+        >>> SquaredError()(network(trials.inputs), trials, network).item()
         1.0
     """
 

@@ -21,7 +21,8 @@ def end_to_end(activity: Float[Tensor, "trial time unit"], trials: Trials, sourc
     dt = trials.dt
     stops = np.cumsum(lengths) * dt
     starts = stops - lengths * dt
-    conditions = trials.conditions.reset_index(drop=True) if len(trials.conditions.columns) else pd.DataFrame()
+    # An animal's trials keep where they lay on its own clock; here they lie elsewhere.
+    conditions = trials.conditions.drop(columns=["start", "stop"], errors="ignore").reset_index(drop=True)
     table = pd.concat([pd.DataFrame({"start": starts, "stop": stops}), conditions], axis=1)
     times = (np.arange(int(lengths.sum())) + 0.5) * dt
     return Recording(

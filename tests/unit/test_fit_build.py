@@ -13,7 +13,7 @@ from neurornn.cell import UniformNoise
 from neurornn.curriculum import Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit import TYPES, Adam, CrossEntropy, Objective, OneCycle, build, describe, outline
-from neurornn.fit import build as build_function
+from neurornn.task import ArenaIntegration, DelayedMatch, EvidenceAccumulation, Speeds, TrackIntegration, VonMises
 
 EXAMPLES = [
     LeakyRate(2, 6, tau=[50.0] * 6, dt=10.0, form=Form.CURRENT, wiring=Dale(Sparse(Dense(6), density=0.5))),
@@ -24,6 +24,11 @@ EXAMPLES = [
     Objective({"choice": CrossEntropy()}, {"choice": 2.0}),
     Adam(decay=0.1),
     OneCycle(),
+    TrackIntegration(length=200.0, speeds=Speeds(running=(20.0, 40.0)), code=VonMises()),
+    ArenaIntegration(),
+    EvidenceAccumulation(),
+    DelayedMatch(),
+    Stages((Stage(DelayedMatch(), until=0.9, heads=("out",)), Stage(EvidenceAccumulation()))),
 ]
 
 
@@ -131,7 +136,3 @@ def test_an_unknown_type_is_refused():
 def test_a_table_with_a_key_type_is_refused():
     with pytest.raises(RecipeError, match=r"`Objective.terms` must be without a key 'type'"):
         describe(Objective({"type": CrossEntropy()}))
-
-
-def test_build_is_a_function_of_the_room():
-    assert build_function is build and Stages.__name__ in TYPES

@@ -125,7 +125,7 @@ def test_trials_that_cannot_be_laid_out_are_refused(fit: Fit):
         odd.record(n_trials=2)
     with pytest.raises(FitError, match=r"`task.follow` must be one trial for each of the 2 of the recording; got 1"):
         odd.record(a_brain([10.0, 300.0], [205.0, 205.0]))
-    with pytest.raises(ValueError, match="Fit.record: `n_trials` must be a whole number, 1 or above"):
+    with pytest.raises(ValueError, match=r"Fit.record: `n_trials` must be a whole number, 1 or above"):
         fit.record(n_trials=0)
-    with pytest.raises(ValueError, match="Fit.score: `n_trials` must be a whole number, 1 or above"):
+    with pytest.raises(ValueError, match=r"Fit.score: `n_trials` must be a whole number, 1 or above"):
         fit.score(0)
