@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neurornn import _check
+from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
-from neurornn.cell.base import AbstractCell
+from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.wiring import AbstractWiring, Dense
 
 E = TypeVar("E", bound=Enum)
@@ -202,6 +202,54 @@ class LeakyRate(AbstractCell):
         if self.form is Form.UPDATE:
             h = self.f(h)
         return self.activity((h,)), (h,)
+
+    def rollout(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | None = None,
+        *,
+        intervention: Intervention | None = None,
+    ) -> tuple[Tensor, State]:
+        given = [x, *state] if noise is None else [x, *state, noise]
+        gate = _GATES.get(self.f)
+        acts = intervention is not None and intervention != Intervention()
+        if acts or gate is None or type(self) is not LeakyRate or not _whole(self, given):
+            return self.loop(x, state, noise, intervention=intervention)
+        w_in, w_rec, bias, leak = self.weights()
+        engine = kernel.engine(*given, w_in, w_rec, bias, leak)
+        if engine is None:
+            return self.loop(x, state, noise)
+        sides = torch.broadcast_shapes(state[0].shape[:-1], *(one.shape[:-2] for one in (x, *given[2:])))
+        n_trials = math.prod(sides)
+        flat = [one.expand(*sides, *one.shape[-2:]).reshape(n_trials, *one.shape[-2:]) for one in (x, *given[2:])]
+        sent, last = kernel.leaky(
+            engine,
+            flat[0],
+            state[0].expand(*sides, self.n_units).reshape(n_trials, self.n_units),
+            flat[1] if noise is not None else None,
+            w_in=w_in,
+            w_rec=w_rec,
+            bias=bias,
+            leak=leak,
+            place=kernel.Place[self.form.name],
+            gate=gate,
+            noise_in_drive=self.noise_at is NoiseAt.DRIVE,
+        )
+        return sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
+
+
+_GATES = {torch.relu: kernel.Gate.RELU, functional.relu: kernel.Gate.RELU, torch.tanh: kernel.Gate.TANH}
+
+
+def _whole(cell: LeakyRate, given: list[Tensor]) -> bool:
+    """Tell whether input, state and noise have the sizes of the cell; what does not is the loop's to refuse."""
+    x, h, *noise = given
+    return (
+        x.shape[-1] == cell.n_in
+        and h.shape[-1] == cell.n_units
+        and all(one.shape[-2:] == (x.shape[-2], cell.n_units) for one in noise)
+    )
 
 
 def _fits(tau: float | Sequence[float], n_units: int) -> bool:

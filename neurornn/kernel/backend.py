@@ -1,0 +1,101 @@
+"""Which way whole sequences are computed here, and why."""
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from neurornn import _check
+from neurornn.kernel import leaky_native, leaky_torch, library
+from neurornn.kernel.leaky import Engine
+
+NAMES = ("loop", "torch", "native")
+VARIABLE = "NEURORNN_BACKEND"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How whole sequences are computed.
+
+    Args:
+        name: "native" (compiled code), "torch" (torch's operations, one function a sequence) or "loop" (step by step).
+        reason: why this one.
+    """
+
+    name: str
+    reason: str
+
+
+def backend() -> Backend:
+    """Return how whole sequences of float32 on the CPU are computed here, and why.
+
+    The environment variable `NEURORNN_BACKEND` (loop, torch or native) forces one. All give the same numbers to
+    rounding. What a kernel does not cover (other nonlinearities, interventions, other cells) is computed step by step,
+    float64 and tensors on a GPU by the torch functions.
+
+    Raises:
+        ValueError: if the variable names no backend, or the native one where it was not built.
+
+    Example:
+        >>> from neurornn.kernel import backend
+        >>> backend().name in ("native", "torch", "loop")
+        True
+    """
+    forced = os.environ.get(VARIABLE, "")
+    built = library.level() >= 0
+    if forced and forced not in NAMES:
+        _check.fail("neurornn.backend", VARIABLE, "loop, torch or native", forced, _check.near(forced, NAMES))
+    if forced == "native" and not built:
+        fix = "Install a C compiler and install neurornn again, or unset the variable."
+        _check.fail("neurornn.backend", VARIABLE, "loop or torch where the library was not built", forced, fix)
+    if forced:
+        return Backend(forced, f"{VARIABLE} asks for it")
+    if built:
+        return Backend(
+            "native", f"the library was built, and this machine runs its {library.LEVELS[library.level()]} code"
+        )
+    return Backend("torch", "the native library was not built: no C compiler when neurornn was installed")
+
+
+def engine(*tensors: Tensor | None) -> Engine | None:
+    """Return what computes a sequence of these tensors; `None` for the plain loop."""
+    given = [one for one in tensors if one is not None]
+    dtypes, devices = {one.dtype for one in given}, {one.device for one in given}
+    if _transformed() or len(dtypes) != 1 or len(devices) != 1:
+        return None
+    (dtype,), (device,) = dtypes, devices
+    if dtype not in (torch.float32, torch.float64) or any(type(one) not in PLAIN for one in given):
+        return None
+    chosen = backend().name
+    if chosen == "native" and dtype == torch.float32 and device.type == "cpu":
+        return leaky_native
+    if chosen == "torch" and VARIABLE not in os.environ and device.type == "cpu":
+        _say_slower()
+    return None if chosen == "loop" or device.type == "meta" else leaky_torch
+
+
+PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def _transformed() -> bool:
+    """Tell whether somebody looks at the operations one by one: vmap, jvp, tracing, compiling, autocast."""
+    return (
+        torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+        or torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch.is_autocast_enabled("cpu")
+        or torch.is_autocast_enabled("cuda")
+    )
+
+
+@cache
+def _say_slower() -> None:
+    logging.getLogger("neurornn").warning(
+        "neurornn runs without its native library: training leaky rate units on the CPU is slower than it could be, by "
+        "about half and more for small networks. Install a C compiler (on Debian: apt install gcc; on macOS: "
+        "xcode-select --install) and install neurornn again."
+    )

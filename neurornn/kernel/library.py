@@ -1,0 +1,58 @@
+"""The native library: found beside this file where the installation could build it, called through plain pointers."""
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+from torch import Tensor
+
+LEVELS = ("portable", "AVX2", "AVX-512")
+"""The builds of the kernels that the library holds, by its own numbers."""
+
+POINTER = ctypes.c_void_p
+
+
+class Leaky(ctypes.Structure):
+    """The table of `native/leaky.h`, field by field."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("trials", "steps", "units", "inputs")),
+        *((name, ctypes.c_int32) for name in ("form", "gate", "noise_at", "threads")),
+        *((name, POINTER) for name in ("x", "noise", "start", "weights", "keep", "gain", "scale")),
+        *((name, POINTER) for name in ("sent", "state", "last", "rate", "open", "grad_sent", "grad_last")),
+        *((f"grad_{name}", POINTER) for name in ("x", "noise", "start", "weights", "keep", "gain", "scale")),
+    ]
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the native library, or `None` where it was not built."""
+    for suffix in EXTENSION_SUFFIXES:
+        path = Path(__file__).with_name(f"_native{suffix}")
+        if path.is_file():
+            found = ctypes.CDLL(str(path))
+            if found.neurornn_layout() == ctypes.sizeof(Leaky):
+                return found
+    return None
+
+
+@cache
+def level() -> int:
+    """Return the best build of the kernels that this machine can run."""
+    found = library()
+    return -1 if found is None else int(found.neurornn_best())
+
+
+def call(name: str, table: ctypes.Structure) -> None:
+    """Call a kernel of the library."""
+    found = library()
+    if found is None or getattr(found, name)(ctypes.byref(table), level()):
+        raise MemoryError(f"neurornn.kernel: no memory for the work space of {name}.")
+
+
+def pointers(table: ctypes.Structure, names: Sequence[str], tensors: Sequence[Tensor | None]) -> None:
+    """Write where the tensors lie into the fields of a table; the caller keeps the tensors alive."""
+    for name, tensor in zip(names, tensors, strict=True):
+        setattr(table, name, None if tensor is None else tensor.data_ptr())

@@ -1,0 +1,53 @@
+"""The one part of the build that is not data: the native kernels, compiled where there is a C compiler.
+
+Without one the installation goes on, and neurornn says at first use what is slower. The same sources are compiled once
+for each instruction set; which of them runs is chosen on the user's machine.
+"""
+
+import platform
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+NATIVE = Path("neurornn/kernel/native")
+FRONT = NATIVE / "dispatch.c"
+COMMON = ["-std=c11", "-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi"]
+AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512"]
+SETS = {"portable": [], "avx2": ["-mavx2", "-mfma"], "avx512": AVX512}
+
+
+class BuildKernels(build_ext):
+    """Compile every kernel for every instruction set, and never fail the installation."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build the library, or say that there is none."""
+        try:
+            self._build(ext)
+        except Exception as reason:  # whatever a missing or foreign compiler raises
+            self.warn(f"the native kernels were not built ({reason}); neurornn will run without them")
+
+    def _build(self, ext: Extension) -> None:
+        x86 = platform.machine() in ("x86_64", "AMD64")
+        front = ["-DNEURORNN_X86"] if x86 else []
+        made = self.compiler.compile([str(FRONT)], output_dir=self.build_temp, extra_postargs=[*COMMON, *front])
+        for name, flags in SETS.items():
+            if x86 or name == "portable":
+                sources = [str(path) for path in sorted(NATIVE.glob("*.c")) if path != FRONT]
+                folder = str(Path(self.build_temp) / name)
+                extra = [*COMMON, *flags, f"-DVARIANT={name}"]
+                made += self.compiler.compile(sources, output_dir=folder, extra_postargs=extra)
+        self.compiler.link_shared_object(made, self.get_ext_fullpath(ext.name), extra_postargs=["-pthread"])
+
+
+setup(
+    cmdclass={"build_ext": BuildKernels},
+    ext_modules=[
+        Extension(
+            "neurornn.kernel._native",
+            sources=sorted(str(path) for path in NATIVE.glob("*.c")),
+            depends=sorted(str(path) for path in NATIVE.glob("*.h")),
+            optional=True,
+        )
+    ],
+)

@@ -1,0 +1,281 @@
+"""Whole-sequence kernels of leaky rate units: the plain loop's numbers, in every backend."""
+
+import inspect
+import multiprocessing
+import threading
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from neurornn import Dale, Dense, Form, Intervention, LeakyRate, NoAutapses, NoiseAt, Sparse, generator
+from neurornn.kernel import Gate, Place, leaky, leaky_torch, library
+from neurornn.wiring import AbstractWiring
+
+LEVELS = range(library.level() + 1)
+native = pytest.mark.skipif(not LEVELS, reason="the native library was not built here")
+QUICK = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def setting(cell: LeakyRate, trials: int, steps: int, *, noisy: bool, seed: int = 0) -> list[Tensor]:
+    """Input, initial state, noise and the loss's weights, in the cell's dtype."""
+    stream, dtype = generator(seed), cell.w_in.dtype
+    shapes = [(trials, steps, cell.n_in), (trials, cell.n_units), (trials, steps, cell.n_units)]
+    x, start, noise, *weights = [
+        torch.randn(shape, generator=stream, dtype=torch.float64).to(dtype) for shape in [*shapes, *shapes[1:]]
+    ]
+    drawn = [x, start, 0.3 * noise] if noisy else [x, start]
+    return [*(one.requires_grad_() for one in drawn), *(one / trials for one in weights)]
+
+
+def answer(cell: LeakyRate, given_: list[Tensor], *, loop: bool) -> list[Tensor]:
+    """Activity, last state and every gradient of a loss on both, with a penalty on all activity."""
+    *inputs, on_last, on_all = given_
+    leaves = [*inputs, *(one for one in cell.parameters() if one.requires_grad)]
+    for leaf in leaves:
+        leaf.grad = None
+    x, start = inputs[:2]
+    noise = inputs[2] if len(inputs) == 3 else None
+    activity, (last,) = (cell.loop if loop else cell.rollout)(x, (start,), noise)
+    loss = (activity * on_all).sum() + (last * on_last).sum() + 0.1 * (activity**2).sum() / len(x)
+    loss.backward()
+    return [activity.detach(), last.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+
+
+def same(got: list[Tensor], wanted: list[Tensor], tolerance: float) -> None:
+    assert len(got) == len(wanted)
+    for a, b in zip(got, wanted, strict=True):
+        assert a.shape == b.shape
+        assert float((a - b).abs().max()) <= tolerance * max(float(b.abs().max()), 1e-3)
+
+
+def wired(n: int, kind: str) -> AbstractWiring:
+    dense = Dense(n, gain=0.9, seed=1)
+    if kind == "dense" or n < 4:
+        return dense
+    return Dale(dense) if kind == "dale" else NoAutapses(Sparse(dense, density=0.5))
+
+
+def clear(cell: LeakyRate, given_: list[Tensor]) -> bool:
+    """Whether no unit comes so near the corner of a ReLU that rounding could put it on the other side."""
+    if cell.f is not torch.relu:
+        return True
+    nearest: list[float] = []
+    watched = LeakyRate(
+        **{**cell.settings, "nonlinearity": lambda u: (nearest.append(float(u.abs().min())), u.relu())[1]}
+    )
+    watched.load_state_dict(cell.state_dict())
+    with torch.no_grad():
+        watched.loop(given_[0], (given_[1],), given_[2] if len(given_) == 5 else None)
+    return min(nearest) > 1e-5
+
+
+kinds = st.fixed_dictionaries(
+    {
+        "form": st.sampled_from(Form),
+        "nonlinearity": st.sampled_from(["relu", "tanh"]),
+        "noise_at": st.sampled_from(NoiseAt),
+        "train_tau": st.booleans(),
+        "bias": st.booleans(),
+    }
+)
+sizes = st.tuples(st.integers(1, 19), st.integers(1, 12), st.integers(1, 70), st.integers(1, 35))
+
+
+@native
+@pytest.mark.parametrize("level", LEVELS)
+@QUICK
+@given(size=sizes, kind=kinds, wiring=st.sampled_from(["dense", "dale", "sparse"]), noisy=st.booleans())
+def test_native_is_the_loop(level: int, size: tuple, kind: dict, wiring: str, noisy: bool) -> None:
+    trials, steps, n, n_in = size
+    taus = [30.0 + 7.0 * (i % 11) for i in range(n)]
+    cell = LeakyRate(n_in, n, tau=taus, dt=20.0, wiring=wired(n, wiring), **kind)
+    given_ = setting(cell, trials, steps, noisy=noisy)
+    assume(clear(cell, given_))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEURORNN_BACKEND", "native")
+        patch.setattr(library, "level", lambda: level)
+        same(answer(cell, given_, loop=False), answer(cell, given_, loop=True), 1e-5)
+
+
+@QUICK
+@given(size=sizes, kind=kinds, wiring=st.sampled_from(["dense", "dale", "sparse"]), noisy=st.booleans())
+def test_torch_is_the_loop(size: tuple, kind: dict, wiring: str, noisy: bool) -> None:
+    trials, steps, n, n_in = size
+    cell = LeakyRate(n_in, n, tau=60.0, dt=20.0, wiring=wired(n, wiring), **kind).double()
+    given_ = setting(cell, trials, steps, noisy=noisy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEURORNN_BACKEND", "torch")
+        same(answer(cell, given_, loop=False), answer(cell, given_, loop=True), 1e-10)
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("nonlinearity", ["relu", "tanh"])
+@pytest.mark.parametrize("noise_at", NoiseAt)
+def test_gradients_are_those_of_finite_differences(form: Form, nonlinearity: str, noise_at: NoiseAt) -> None:
+    cell = LeakyRate(2, 5, tau=50.0, dt=20.0, form=form, nonlinearity=nonlinearity, noise_at=noise_at, train_tau=True)
+    cell = cell.double()
+    x, start, noise, *_ = setting(cell, 3, 4, noisy=True, seed=3)
+    names = list(dict(cell.named_parameters()))
+
+    def run(x: Tensor, start: Tensor, noise: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+        out = torch.func.functional_call(cell, dict(zip(names, parameters, strict=True)), (x, start, noise))
+        return out
+
+    cell.forward = lambda x, start, noise: (lambda r: (r[0], r[1][0]))(cell.rollout(x, (start,), noise))  # type: ignore[method-assign]
+    assert torch.autograd.gradcheck(run, (x, start, noise, *cell.parameters()))
+
+
+@pytest.mark.parametrize("form", Form)
+def test_second_derivatives_are_those_of_the_loop(form: Form) -> None:
+    cell = LeakyRate(2, 5, tau=50.0, dt=20.0, form=form, nonlinearity="tanh").double()
+    x, start, *_ = setting(cell, 3, 4, noisy=False)
+
+    def norm(step) -> Tensor:
+        (grad,) = torch.autograd.grad((step(x, (start,))[0] ** 2).sum(), x, create_graph=True)
+        return torch.autograd.grad((grad**2).sum(), cell.w_in)[0]
+
+    torch.testing.assert_close(norm(cell.rollout), norm(cell.loop), rtol=1e-10, atol=1e-12)
+
+
+def test_second_derivatives_through_noise_that_was_not_kept_are_refused() -> None:
+    cell = LeakyRate(2, 5, tau=50.0, dt=20.0)
+    activity, _ = cell.rollout(torch.ones(1, 3, 2), cell.initial(1), torch.zeros(1, 3, 5))
+    with pytest.raises(RuntimeError, match="second derivatives of a run with noise have no kernel"):
+        torch.autograd.grad(activity.sum(), cell.w_in, create_graph=True)
+
+
+@pytest.mark.parametrize("backend", ["torch", "native"])
+def test_awkward_inputs(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if backend == "native" and not LEVELS:
+        pytest.skip("the native library was not built here")
+    monkeypatch.setenv("NEURORNN_BACKEND", backend)
+    cell = LeakyRate(3, 10, tau=50.0, dt=20.0)
+    x, start = torch.randn(4, 6, 3, generator=generator(0)), cell.initial(4)
+    wanted = cell.loop(x, start)[0]
+    turned = x.permute(2, 1, 0).contiguous().permute(2, 1, 0)  # the same numbers, laid out backwards
+    torch.testing.assert_close(cell.rollout(turned, start)[0], wanted)
+    shared = cell.initial(1)[0].expand(4, 10)  # one row in memory for four trials
+    torch.testing.assert_close(cell.rollout(x, (shared,))[0], wanted)
+    stacked, (last,) = cell.rollout(x.expand(2, 4, 6, 3), (start[0].expand(2, 4, 10),), torch.zeros(4, 6, 10))
+    torch.testing.assert_close(stacked, wanted.expand(2, 4, 6, 10))
+    assert last.shape == (2, 4, 10)
+    for trials, steps in [(0, 6), (4, 0), (0, 0)]:
+        activity, (last,) = cell.rollout(x[:trials, :steps], cell.initial(trials))
+        assert activity.shape == (trials, steps, 10) and last.shape == (trials, 10)
+        activity.sum().backward()
+    with pytest.raises(RuntimeError, match="dtype"):
+        cell.rollout(x.double(), start)
+    with pytest.raises(RuntimeError):
+        cell.rollout(x[..., :1], start)
+    with pytest.raises(RuntimeError):
+        cell.rollout(x, (start[0][:, :1],))
+    with pytest.raises(RuntimeError):
+        cell.rollout(x, cell.initial(3))
+
+
+@pytest.mark.parametrize("form", Form)
+def test_diverged_states_stay_visible(form: Form) -> None:
+    for nonlinearity in ("relu", "tanh"):
+        cell = LeakyRate(1, 20, tau=50.0, dt=20.0, form=form, nonlinearity=nonlinearity)
+        x = torch.full((2, 3, 1), float("nan"))
+        assert cell.rollout(x, cell.initial(2))[0].isnan().all()
+        x = torch.full((2, 3, 1), 1e30)
+        assert not cell.rollout(x, cell.initial(2))[0].isnan().any()
+
+
+def test_an_intervention_is_obeyed_and_an_empty_one_changes_no_bit() -> None:
+    cell = LeakyRate(2, 12, tau=50.0, dt=20.0)
+    x, start = torch.randn(3, 7, 2, generator=generator(0)), cell.initial(3)
+    plain = cell.rollout(x, start)[0]
+    assert torch.equal(cell.rollout(x, start, intervention=Intervention())[0], plain)
+    gain = torch.ones(2, 1, 1, 12)
+    gain[1, ..., :6] = 0.0
+    held = cell.rollout(
+        x.expand(2, 3, 7, 2), (start[0].expand(2, 3, 12),), intervention=Intervention(gain=gain, n_stack=2)
+    )[0]
+    torch.testing.assert_close(held[0], plain)
+    assert not held[1, ..., :6].any()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own, on first use
+def test_transforms_see_the_loop() -> None:
+    cell = LeakyRate(2, 6, tau=50.0, dt=20.0, nonlinearity="tanh")
+    x = torch.randn(3, 4, 2, generator=generator(0))
+
+    def last(start: Tensor) -> Tensor:
+        return cell.rollout(x, (start,))[1][0]
+
+    jacobian = torch.func.jacrev(last)(cell.initial(3)[0])
+    direction = torch.ones(3, 6)
+    moved = torch.func.jvp(last, (cell.initial(3)[0],), (direction,))[1]
+    torch.testing.assert_close(torch.einsum("buvw,vw->bu", jacobian, direction), moved)
+
+
+def run_once(seed: int = 0) -> Tensor:
+    cell = LeakyRate(3, 40, tau=50.0, dt=20.0)
+    x = torch.randn(30, 25, 3, generator=generator(seed))
+    activity, _ = cell.rollout(x, cell.initial(30))
+    activity.square().mean().backward()
+    grad = cell.w_in.grad
+    assert grad is not None
+    return grad
+
+
+def test_python_threads_do_not_meet() -> None:
+    wanted = [run_once(seed) for seed in range(4)]
+    got: dict[int, list[Tensor]] = {}
+
+    def work(seed: int) -> None:
+        got[seed] = [run_once(seed) for _ in range(10)]
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(one, wanted[seed]) for seed in range(4) for one in got[seed])
+
+
+def _child(queue) -> None:
+    queue.put(float(run_once().sum()))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the point of the test
+def test_a_fork_goes_on() -> None:
+    wanted = float(run_once().sum())
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=_child, args=(queue,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert queue.get() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_no_graph_keeps_nothing() -> None:
+    cell = LeakyRate(3, 8, tau=50.0, dt=20.0)
+    with torch.no_grad():
+        activity, _ = cell.rollout(torch.zeros(2, 5, 3), cell.initial(2))
+    assert not activity.requires_grad
+
+
+def test_sizes_that_contradict_each_other_are_refused() -> None:
+    cell = LeakyRate(3, 8, tau=50.0, dt=20.0)
+    w_in, w_rec, bias, leak = cell.weights()
+    with pytest.raises(ValueError, match="`bias` must be of shape"):
+        inspect.unwrap(leaky)(  # without the tests' own checks of shapes
+            leaky_torch,
+            torch.zeros(2, 5, 3),
+            torch.zeros(2, 8),
+            None,
+            w_in=w_in,
+            w_rec=w_rec,
+            bias=bias[:4],
+            leak=leak,
+            place=Place.RATE,
+            gate=Gate.RELU,
+            noise_in_drive=False,
+        )
