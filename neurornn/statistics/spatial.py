@@ -66,7 +66,7 @@ class _Sheet:
     directed: bool
 
     def measure(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the tested statistics of each unit for activity in this order of bins."""
+        """Return the statistics of each unit for activity in this order of bins."""
         n = int(np.prod(self.shape))
         total, seen = tallies(self.code, values, 4 * n)
         total, seen = total.reshape(-1, 2, 2, n), seen.reshape(-1, 2, 2, n)  # (unit, half, direction, place)
@@ -77,6 +77,9 @@ class _Sheet:
         out = {
             "information": np.divide(bits, mean, out=np.full(mean.shape, np.nan), where=mean > 0),
             "stability": similarity(rates[:, 0], rates[:, 1]),
+            "rate": mean,
+            "sparsity": sparsity(maps, seen_both),
+            "selectivity": selectivity(maps, seen_both),
             "position_r2": _explained(values, total.sum(axis=(1, 2)), seen_both, maps),
             "direction_index": np.full(len(mean), np.nan),
         }
@@ -119,7 +122,8 @@ def spatial_profile(
 
     **Stability alone proves nothing**: an untrained network driven by a smooth input repeats itself, and its split-half
     maps correlate at 0.999. Read it beside the spatial information and the untrained network's own profile. Position
-    R^2 is in sample, and so are all p-values of one unit; they are not corrected for the number of units.
+    R^2 is in sample; the p-values are not corrected for the number of units. Where behaviour repeats exactly (identical
+    trials in a row), a shift by a whole trial is no shift, and the p-values are too large.
 
     Args:
         recording: spikes or sampled activity, with a position signal along one axis or more.
@@ -206,14 +210,12 @@ def _table(
     found: dict[str, np.ndarray],
     null: dict[str, np.ndarray],
 ) -> pd.DataFrame:
-    flat, occupancy = maps.maps.reshape(len(maps.maps), -1), maps.occupancy.ravel()
-    mean = mean_rate(flat, occupancy)
     table = pd.DataFrame(index=recording.units.index)
-    table["rate"] = mean
-    table["peak"] = np.max(np.nan_to_num(flat), axis=1)
+    table["rate"] = found["rate"]
+    table["peak"] = np.max(np.nan_to_num(maps.maps.reshape(len(maps.maps), -1)), axis=1)
     table["bits_per_spike"] = found["information"]
-    table["bits_per_second"] = found["information"] * mean if maps.rate_unit == "Hz" else np.nan
-    table["sparsity"], table["selectivity"] = sparsity(flat, occupancy), selectivity(flat, occupancy)
+    table["bits_per_second"] = found["information"] * found["rate"] if maps.rate_unit == "Hz" else np.nan
+    table["sparsity"], table["selectivity"] = found["sparsity"], found["selectivity"]
     table["n_fields"] = fields.groupby("unit").size().reindex(table.index, fill_value=0)
     first = fields[fields["field"] == 0].set_index("unit")
     axes = [name for name in "xyzuvw" if name in first]

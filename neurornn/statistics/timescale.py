@@ -146,7 +146,7 @@ def autocorrelation_time(values: Float[np.ndarray, "time unit"], *, dt: float) -
     return dt * np.maximum(1.0 + 2.0 * _until_noise(rho)[1:].sum(axis=0), 1.0)
 
 
-def n_effective(one: Float[np.ndarray, " time"], other: Float[np.ndarray, " time"]) -> float:
+def n_effective(one: Float[np.ndarray, " _one"], other: Float[np.ndarray, " _other"]) -> float:
     r"""Return how many independent pairs the correlation of two autocorrelated series is worth.
 
     $$ \frac1{n^*} = \frac1n + \frac2n \sum_{k \ge 1} \left(1 - \frac kn\right) \rho^{x}_k \rho^{y}_k $$
