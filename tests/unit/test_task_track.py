@@ -130,7 +130,9 @@ def test_an_animal_is_followed_step_by_step() -> None:
     assert list(followed.conditions["lap"]) == ["back", "out"]
     steps = 50.0 * torch.arange(1, 101)
     torch.testing.assert_close(followed.behaviour["linear"][0, :, 0], 200.0 - 0.04 * steps, rtol=0, atol=1e-3)
-    torch.testing.assert_close(followed.inputs[0, :, 0], torch.full((100,), -40.0 / 149.0), **FLOAT32 | {"atol": 1e-4})
+    torch.testing.assert_close(
+        followed.inputs[0, :, 0], torch.full((100,), -40.0 / FOLLOWER.speeds.fastest), **FLOAT32 | {"atol": 1e-4}
+    )
     torch.testing.assert_close(followed.inputs[1, :40, 1], torch.ones(40))
     assert FOLLOWER.score(followed, followed.targets).max() < 0.5
 
