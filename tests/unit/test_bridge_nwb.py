@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import pynwb
@@ -102,3 +103,14 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"`column a` must be all numbers, all texts .*fill what is missing"):
         write_nwb(mixed, tmp_path / "a.nwb")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_changed_after_it_was_written_is_refused(tmp_path: Path) -> None:
+    units = pd.DataFrame({"area": ["a"]})
+    path = write_nwb(Recording(0.0, 9.0, spikes=[np.array([3.0])], units=units), tmp_path / "a.nwb")
+    with h5py.File(path, "r+") as file:
+        names = [name for name in file["units"].attrs["colnames"] if name != "area"]
+        file["units"].attrs["colnames"] = names
+        del file["units/area"]
+    with pytest.raises(RecordingError, match="none called 'area'.*changed after neurornn wrote it"):
+        read_nwb(path)

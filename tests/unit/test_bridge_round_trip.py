@@ -71,7 +71,7 @@ def full(seed: int = 0, n_units: int = 3, n_signal: int = 7) -> Recording:
         unit="mV",
         units=pd.DataFrame(
             {
-                "area": [f"CA{i} – é" for i in range(n_units)],
+                "area": [f"CA{i} - é" for i in range(n_units)],
                 "depth": np.where(np.arange(n_units) == 1, np.nan, 1.5),
                 "layer": np.arange(n_units),
                 "good": np.arange(n_units) % 2 == 0,

@@ -69,7 +69,7 @@ def test_what_is_no_track_is_refused() -> None:
         RecordingError, match=r"measured while the animal moved; got '0 usable of .*NaN or held everywhere"
     ):
         along_track(times, np.full_like(pixels, np.nan))
-    with pytest.raises(RecordingError, match="one of two or more laps; got '1 in 1.6 s'"):
+    with pytest.raises(RecordingError, match=r"one of two or more laps; got '1 in 1\.6 s'"):
         along_track(times[:100], pixels[:100])
     with pytest.raises(ValueError, match="`smoothing` must be a finite number above 0"):
         along_track(times, pixels, smoothing=0.0)

@@ -1,4 +1,4 @@
-"""A data recipe becomes verified files, from a folder, the cache, a package or its origin; each failure says what to do."""
+"""A data recipe becomes verified files, from a folder, the cache, a package or its origin, or says what to do."""
 
 import hashlib
 import shutil
@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for path in library("data").glob("*.toml"))
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
