@@ -199,7 +199,7 @@ def reactivate(
     moves = {name: run.positions for name, run in runs.items()}
     moves["shuffled in time"] = out_of_order(runs["active"].positions, rng)
     moves["uniform"] = low + side * rng.random((trials, steps, len(extent)))
-    rows += movement_rows(moves, circular=isinstance(code, VonMises))
+    rows += movement_rows(moves, side=float(side.max()), circular=isinstance(code, VonMises))
     rows += [mean_entry("activity variance over time", name, run.activity_variance) for name, run in runs.items()]
     shared, overlap = overlap_rows(overlaps, seed)
     return Reactivation(
@@ -343,7 +343,7 @@ def _methods(
         f"nats from histograms of {bins} bins an axis (KL with 0.5 added to each bin), errors from {RESAMPLES} "
         f"resamples of trials; the entry of active is half of its trials against the other half. Baselines: no noise, "
         f"{untrained} untrained networks (error: standard deviation over networks), units shuffled before the readout, "
-        f"uniform positions, and for movement the active path in random order. Overlap: variance of quiescent activity in the "
-        f"first components of active activity over that in its own; an untrained network is held against its own "
+        f"uniform positions, and for movement the active path in random order. Overlap: variance of quiescent activity in "
+        f"the first components of active activity over that in its own; an untrained network is held against its own "
         f"active run."
     )
