@@ -138,7 +138,7 @@ class Comparison:
 
     def _draws(self, measure: str) -> np.ndarray:
         mine = (self.scores["measure"] == measure) & (self.scores["direction"] == TO_MODEL)
-        mine &= [kind(name) == "untrained" for name in self.scores["source"]]
+        mine &= self.scores["source"].map(kind).isin(["untrained"])
         return self.scores.loc[mine, "score"].to_numpy(float)
 
     def __repr__(self) -> str:

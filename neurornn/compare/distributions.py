@@ -106,7 +106,7 @@ class UnitDistributions:
         return DistributionComparison(
             pd.DataFrame(rows),
             methods=(
-                f"Distributions over units: Kolmogorov-Smirnov and Wasserstein distances (in standard deviations of the "
+                "Distributions over units: Kolmogorov-Smirnov and Wasserstein distances (in standard deviations of the "
                 f"brain's units), means over {self.n_draws} subsamples of both sets at a matched size, beside the same "
                 "between subsamples of the pooled units; Cliff's delta with a 95 % bootstrap over units; p of the "
                 "two-sample Kolmogorov-Smirnov test over all units."

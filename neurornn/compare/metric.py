@@ -47,7 +47,8 @@ class AbstractMetric(ABC):
                 may then be weighted on its own.
 
         Returns:
-            For each of `measures`, shape `(target,)` if `columnwise`, else `(1,)`.
+            For each of `measures` (without bits/spike where there are no counts), shape `(target,)` if `columnwise`,
+            else `(1,)`.
         """
 
     @abstractmethod
@@ -171,6 +172,6 @@ class AbstractPredictivity(AbstractMetric):
         return self.scores(self.predicted(x, y, folds, dt=dt, bands=bands), dt)
 
     def scores(self, told: HeldOut, dt: float | None) -> dict[str, np.ndarray]:
-        """Return the three measures of held-out predictions; bits/spike is NaN where there are no counts."""
-        bits = np.full(told.y.shape[1], np.nan) if dt is None else told.bits(dt, floor=self.floor)
-        return {"r2": told.r2(), "r": told.r(), "bits_per_spike": bits}
+        """Return the measures of held-out predictions; bits/spike only where there are counts."""
+        scores = {"r2": told.r2(), "r": told.r()}
+        return scores if dt is None else scores | {"bits_per_spike": told.bits(dt, floor=self.floor)}

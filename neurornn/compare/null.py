@@ -102,12 +102,12 @@ def shifted_scores(
     """
     if not metric.columnwise:
         found = [metric.held_out(x, np.roll(y, k, axis=0), folds, dt=dt) for k in shifts]
-        return {name: np.stack([one[name] for one in found]) for name in metric.measures}
+        return {name: np.stack([one[name] for one in found]) for name in found[0]}
     at_once = max(1, COLUMNS // y.shape[1])
     parts = []
     for first in range(0, len(shifts), at_once):
         some = shifts[first : first + at_once]
         moved = np.concatenate([np.roll(y, k, axis=0) for k in some], axis=1)
         scores = metric.held_out(x, moved, folds, dt=dt)
-        parts.append({name: scores[name].reshape(len(some), y.shape[1]) for name in metric.measures})
-    return {name: np.concatenate([part[name] for part in parts]) for name in metric.measures}
+        parts.append({name: values.reshape(len(some), y.shape[1]) for name, values in scores.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

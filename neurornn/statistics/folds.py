@@ -80,7 +80,7 @@ def blocked_folds(
     n_folds: int = 5,
     *,
     gap: float = 0.0,
-    groups: Shaped[np.ndarray, " bin"] | None = None,
+    groups: Shaped[np.ndarray, " _label"] | None = None,
 ) -> Folds:
     """Split bins into contiguous blocks of time, each tested once, with a gap in time around it.
 
