@@ -270,11 +270,6 @@ def unit(**settings: Any) -> Callable[[Any], None]:
     return lambda held: held.add_unit(**settings)
 
 
-def timeless(held: Any) -> None:
-    held.add_unit(spike_times=[1.0])
-    held.add_acquisition(pynwb.TimeSeries(name="x", data=[1.0, 2.0], unit="m", rate=0.0))
-
-
 def clockless(held: Any) -> None:
     held.add_unit(spike_times=[1.0])
     held.add_acquisition(pynwb.TimeSeries(name="x", data=[1.0, 2.0], unit="m", timestamps=[2.0, 1.0]))
@@ -295,7 +290,6 @@ NWB: dict[str, tuple[Callable[[Any], None], str]] = {
         unit(spike_times=np.linspace(1, 9, 40) / 1000, obs_intervals=[[0.0, 9.0]]),
         "slower than|spread over",
     ),
-    "a signal without times": (timeless, "`x` must be with timestamps or a rate; got 'neither'"),
     "position times that step back": (clockless, "`times` must be increasing; got 'a step back at sample 1'"),
 }
 
@@ -305,6 +299,18 @@ def test_bad_nwb(case: str, tmp_path: Path) -> None:
     fill, message = NWB[case]
     with pytest.raises(RecordingError, match=message):
         read_nwb(nwb(tmp_path / "a.nwb", fill))
+
+
+def test_nwb_signal_without_times(tmp_path: Path) -> None:
+    def fill(held: Any) -> None:
+        held.add_unit(spike_times=[1.0])
+        held.add_acquisition(pynwb.TimeSeries(name="x", data=[1.0, 2.0], unit="m", rate=1.0))
+
+    path = nwb(tmp_path / "a.nwb", fill)
+    with h5py.File(path, "r+") as file:
+        file["acquisition/x/starting_time"].attrs["rate"] = 0.0
+    with pytest.raises(RecordingError, match="`x` must be with timestamps or a rate; got 'neither'"):
+        read_nwb(path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.95])

@@ -15,7 +15,7 @@ def test_plausible_trains_pass_and_the_same_in_seconds_do_not(rate: float, secon
     n_spikes = int(rate * seconds) + 20
     train = np.sort(np.random.default_rng(seed).uniform(0.0, seconds * 1000.0, n_spikes))
     same_clock("here", [train], 0.0, seconds * 1000.0)
-    with pytest.raises(RecordingError, match="here: `spikes` must be (slower than 2000 Hz|spread over the session)"):
+    with pytest.raises(RecordingError, match=r"here: `spikes` must be (slower than 2000 Hz|spread over the session)"):
         same_clock("here", [train / 1000.0], 0.0, seconds * 1000.0)
 
 

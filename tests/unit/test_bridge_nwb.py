@@ -112,5 +112,5 @@ def test_a_file_changed_after_it_was_written_is_refused(tmp_path: Path) -> None:
         names = [name for name in file["units"].attrs["colnames"] if name != "area"]
         file["units"].attrs["colnames"] = names
         del file["units/area"]
-    with pytest.raises(RecordingError, match="none called 'area'.*changed after neurornn wrote it"):
+    with pytest.raises(RecordingError, match=r"none called 'area'.*changed after neurornn wrote it"):
         read_nwb(path)
