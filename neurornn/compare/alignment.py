@@ -60,9 +60,14 @@ class Aligned:
         """Return the activity of another recording on the same clock in the same bins.
 
         Raises:
-            RecordingError: if it has other bins, or NaN in those analysed.
+            RecordingError: if it has other bins, NaN in those analysed, or sampled activity where the model has spikes.
         """
-        values = _same_bins(other, self.grid, self.dt, name).values[self.keep]
+        binned = _same_bins(other, self.grid, self.dt, name)
+        if binned.counts != self.model_counts:
+            kinds = {True: "spikes", False: "sampled activity"}
+            must, got = f"{kinds[self.model_counts]}, as the model is", kinds[binned.counts]
+            _check.fail("compare", name, must, got, error=RecordingError)
+        values = binned.values[self.keep]
         bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
         if bad:
             fix = "It must cover the same trials as the model that it stands beside."
