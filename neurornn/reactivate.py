@@ -343,7 +343,7 @@ def _methods(
         f"nats from histograms of {bins} bins an axis (KL with 0.5 added to each bin), errors from {RESAMPLES} "
         f"resamples of trials; the entry of active is half of its trials against the other half. Baselines: no noise, "
         f"{untrained} untrained networks (error: standard deviation over networks), units shuffled before the readout, "
-        f"uniform positions, and for movement the active path in random order. Overlap: variance of quiescent activity in "
-        f"the first components of active activity over that in its own; an untrained network is held against its own "
-        f"active run."
+        f"uniform positions, and for movement the active path in random order. Overlap: variance of quiescent "
+        f"activity in the first components of active activity over that in its own; an untrained network is held against "
+        f"its own active run."
     )

@@ -80,7 +80,8 @@ class Stack:
 
     Example:
         >>> import torch
-        >>> from neurornn import LeakyRate, Network, Silence, Stack
+        >>> from neurornn import LeakyRate, Network
+        >>> from neurornn.perturb import Silence, Stack
         >>> network = Network(LeakyRate(1, 8), 2)
         >>> network(torch.zeros(3, 5, 1), perturb=[Stack([Silence([i]) for i in range(8)])]).outputs.shape
         torch.Size([8, 3, 5, 2])

@@ -27,7 +27,8 @@ class Current(AbstractPerturbation):
 
     Example:
         >>> import torch
-        >>> from neurornn import Current, During, LeakyRate, Network
+        >>> from neurornn import LeakyRate, Network
+        >>> from neurornn.perturb import Current, During
         >>> network = Network(LeakyRate(1, 4, tau=20.0, dt=20.0), 1)
         >>> run = network(torch.zeros(1, 3, 1), perturb=[Current([2], 1.5, when=During(20.0, 40.0))])
         >>> [round(r, 4) for r in run.activity[0, :2, 2].tolist()]
@@ -67,7 +68,8 @@ class Drop(AbstractPerturbation):
 
     Example:
         >>> import torch
-        >>> from neurornn import Drop, LeakyRate, Network
+        >>> from neurornn import LeakyRate, Network
+        >>> from neurornn.perturb import Drop
         >>> network = Network(LeakyRate(2, 4), 1)
         >>> bool((network(torch.ones(1, 3, 2), perturb=[Drop([0, 1])]).activity == 0).all())
         True

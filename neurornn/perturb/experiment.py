@@ -24,7 +24,7 @@ DOSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 MEMORY = 400e6
 """Bytes that the tensors of one batched rollout may take together."""
 
-CACHE = 1e6
+CACHE = 2.5e5
 """Bytes of one step of a batched rollout that still stay in a processor's cache; beyond, steps wait for memory."""
 
 

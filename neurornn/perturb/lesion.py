@@ -29,7 +29,8 @@ class Silence(AbstractPerturbation):
 
     Example:
         >>> import torch
-        >>> from neurornn import LeakyRate, Network, Silence
+        >>> from neurornn import LeakyRate, Network
+        >>> from neurornn.perturb import Silence
         >>> network = Network(LeakyRate(1, 4), 1)
         >>> run = network(torch.ones(2, 5, 1), perturb=[Silence([0, 2])])
         >>> bool((run.activity[..., [0, 2]] == 0).all())
@@ -87,7 +88,8 @@ class Clamp(AbstractPerturbation):
 
     Example:
         >>> import torch
-        >>> from neurornn import Clamp, LeakyRate, Network
+        >>> from neurornn import LeakyRate, Network
+        >>> from neurornn.perturb import Clamp
         >>> network = Network(LeakyRate(1, 4), 1)
         >>> network(torch.ones(1, 2, 1), perturb=[Clamp([1, 3], 0.5)]).activity[0, 0, [1, 3]].tolist()
         [0.5, 0.5]

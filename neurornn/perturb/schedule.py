@@ -63,7 +63,7 @@ class During(AbstractWhen):
         ValueError: if it stops before it starts, or the ramps do not fit in.
 
     Example:
-        >>> from neurornn import During
+        >>> from neurornn.perturb import During
         >>> During(20.0, 60.0, ramp=20.0).strength(1, 8, 10.0)
         tensor([[0.0000, 0.0000, 0.2500, 0.7500, 0.7500, 0.2500, 0.0000, 0.0000]])
     """
@@ -142,7 +142,7 @@ class InTrials(AbstractWhen):
         when: when it holds within these trials.
 
     Example:
-        >>> from neurornn import InTrials
+        >>> from neurornn.perturb import InTrials
         >>> InTrials(0.5, seed=1).chosen(6).shape
         torch.Size([6])
     """

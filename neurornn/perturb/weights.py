@@ -29,7 +29,8 @@ class Cut(AbstractPerturbation):
 
     Example:
         >>> import torch
-        >>> from neurornn import Cut, LeakyRate, Network
+        >>> from neurornn import LeakyRate, Network
+        >>> from neurornn.perturb import Cut
         >>> network = Network(LeakyRate(1, 4, nonlinearity="softplus", tau=20.0), 1)
         >>> round(network(torch.ones(1, 1, 1), perturb=[Cut([0])]).activity[0, 0, 0].item(), 2)
         0.69
@@ -76,7 +77,8 @@ class CutSynapses(AbstractPerturbation):
 
     Example:
         >>> import torch
-        >>> from neurornn import CutSynapses, LeakyRate, Network
+        >>> from neurornn import LeakyRate, Network
+        >>> from neurornn.perturb import CutSynapses
         >>> network = Network(LeakyRate(1, 4), 1)
         >>> run = network(torch.ones(1, 5, 1), perturb=[CutSynapses(pre=[0, 1], post=[3])])
     """
