@@ -7,6 +7,8 @@ from neurornn.statistics.density import histogram_divergence as histogram_diverg
 from neurornn.statistics.density import kde_divergence as kde_divergence
 from neurornn.statistics.encoding import Encoding as Encoding
 from neurornn.statistics.encoding import encode as encode
+from neurornn.statistics.events import PopulationEvents as PopulationEvents
+from neurornn.statistics.events import population_events as population_events
 from neurornn.statistics.fields import FieldRule as FieldRule
 from neurornn.statistics.fields import place_fields as place_fields
 from neurornn.statistics.folds import Folds as Folds
@@ -24,6 +26,8 @@ from neurornn.statistics.observe import observe as observe
 from neurornn.statistics.place import PlaceBins as PlaceBins
 from neurornn.statistics.place import RateMaps as RateMaps
 from neurornn.statistics.place import rate_maps as rate_maps
+from neurornn.statistics.replay import Replay as Replay
+from neurornn.statistics.replay import replay as replay
 from neurornn.statistics.spatial import SpatialProfile as SpatialProfile
 from neurornn.statistics.spatial import spatial_profile as spatial_profile
 from neurornn.statistics.spiketrain import SpikeTrains as SpikeTrains

@@ -137,8 +137,16 @@ def encode(
         ValueError: if the recording has no spikes.
 
     Example:
-        >>> from neurornn.statistics import PlaceBins, encode  # doctest: +SKIP
-        >>> encode(rat, PlaceBins(min_speed=20.0)).population  # doctest: +SKIP
+        >>> import numpy as np
+        >>> from neurornn import Recording, Signal
+        >>> from neurornn.statistics import PlaceBins, encode, observe
+        >>> times = np.arange(50.0, 100_000.0, 100.0)
+        >>> x = 50 - 50 * np.cos(times / 5_000 * np.pi)
+        >>> track, half = {"linear": Signal(times, x[:, None])}, (x[:, None] > 50) * 1.0
+        >>> network = Recording(0.0, 100_000.0, activity=half, dt=100.0, behaviour=track)
+        >>> told = encode(observe(network, rates=10.0, seed=0), PlaceBins(bins=10, smoothing=0.0, smooth=0.0))
+        >>> bool(0.7 < told.population < 1.0)  # silent in half of the places: one bit a spike, less what was not known
+        True
 
     References:
         Pei et al. (2021), Neural Latents Benchmark, doi:10.48550/arXiv.2109.04463.
