@@ -209,6 +209,8 @@ class PoissonPredictivity(AbstractPredictivity):
         order = np.argsort(self.penalties)[::-1]  # from stiff to loose: each answer starts the next
         for train, test in inner:
             alive = y[train].sum(axis=0) > 0
+            if not alive.any():
+                continue
             found = None
             for k in order:
                 found = poisson_ridge(z[train], y[train][:, alive], self.penalties[k], start=found, tolerance=1e-5)

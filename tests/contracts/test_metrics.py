@@ -29,7 +29,7 @@ def pair(metric, x, seed=0):
     """Activity and a target of it that this metric can score: the activity itself, or counts at high rates."""
     if not metric.counts_only:
         return x, None
-    return np.random.default_rng(seed).poisson(np.exp(0.8 * x + 6.0)).astype(float), DT
+    return np.random.default_rng(seed).poisson(np.exp(0.4 * x + 6.0)).astype(float), DT
 
 
 @pytest.fixture
