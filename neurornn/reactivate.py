@@ -344,6 +344,6 @@ def _methods(
         f"resamples of trials; the entry of active is half of its trials against the other half. Baselines: no noise, "
         f"{untrained} untrained networks (error: standard deviation over networks), units shuffled before the readout, "
         f"uniform positions, and for movement the active path in random order. Overlap: variance of quiescent "
-        f"activity in the first components of active activity over that in its own; an untrained network is held against "
-        f"its own active run."
+        f"activity in the first components of active activity over that in its own; an untrained network is held "
+        f"against its own active run."
     )

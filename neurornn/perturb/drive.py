@@ -29,7 +29,7 @@ class Current(AbstractPerturbation):
         >>> import torch
         >>> from neurornn import LeakyRate, Network
         >>> from neurornn.perturb import Current, During
-        >>> network = Network(LeakyRate(1, 4, tau=20.0, dt=20.0), 1)
+        >>> network = Network(LeakyRate(1, 4, tau=20.0, dt=20.0, clamp_tau=True), 1)
         >>> run = network(torch.zeros(1, 3, 1), perturb=[Current([2], 1.5, when=During(20.0, 40.0))])
         >>> [round(r, 4) for r in run.activity[0, :2, 2].tolist()]
         [0.0, 1.5]

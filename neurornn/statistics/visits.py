@@ -48,8 +48,8 @@ def movement_rows(
 ) -> list[dict[str, object]]:
     """Return how far decoded positions move a step, on how many steps they move, and how far they spread over time.
 
-    A step counts as moving beyond a millionth of the world's longest `side`. On the circle distances go the short way round,
-    and the variance is that of the unit vectors, 0 to 1.
+    A step counts as moving beyond a millionth of the world's longest `side`. On the circle distances go the short way
+    round, and the variance is that of the unit vectors, 0 to 1.
     """
     rows = []
     for name, path in paths.items():
