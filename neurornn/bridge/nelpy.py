@@ -52,11 +52,7 @@ def read_nelpy_track(
     times, xy = times[fresh], xy[fresh]
     first, last = float(np.min(units["t_start"].to_numpy())), float(np.max(units["t_stop"].to_numpy()))
     t_start, t_stop = min(first, float(times[0])), max(last, float(times[-1]))
-    overlap = min(last, times[-1]) - max(first, times[0])
-    if overlap < 0.5 * (t_stop - t_start):
-        got = f"{max(overlap, 0.0) / 1000:.1f} s in common of {(t_stop - t_start) / 1000:.1f} s"
-        fix = "Check that both files belong to one session and that spikes are in seconds."
-        _check.fail(OWNER, "spikes and position", "of one session", got, fix, error=RecordingError)
+    _one_session(min(last, times[-1]) - max(first, times[0]), t_stop - t_start)
     same_clock(OWNER, trains, t_start, t_stop)
     track = along_track(times, xy, smoothing=smoothing)
     n_cells = len(trains)
@@ -79,6 +75,13 @@ def read_nelpy_track(
             "smoothing": float(smoothing),
         },
     )
+
+
+def _one_session(overlap: float, length: float) -> None:
+    if overlap < 0.5 * length:
+        got = f"{max(overlap, 0.0) / 1000:.1f} s in common of {length / 1000:.1f} s"
+        fix = "Check that both files belong to one session and that spikes are in seconds."
+        _check.fail(OWNER, "spikes and position", "of one session", got, fix, error=RecordingError)
 
 
 def _units(path: Path) -> tuple[list[np.ndarray], pd.DataFrame]:

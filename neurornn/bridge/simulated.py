@@ -68,7 +68,7 @@ def simulated_track(
         31
     """
     n_units = _check.count("simulated_track", "n_units", n_units, least=FLAT + 1)
-    for name, value in (("run", run), ("rest", rest), ("replay_rate", replay_rate)):
+    for name, value in {"run": run, "rest": rest, "replay_rate": replay_rate}.items():
         _check.positive("simulated_track", name, value)
     draw = np.random.default_rng(_check.count("simulated_track", "seed", seed, least=0))
     place, direction = _behaviour(draw, run)
@@ -77,13 +77,12 @@ def simulated_track(
     events, replayed, course = _replay(draw, rest, run, replay_rate)
     rates = np.concatenate([_rates(units, place, direction, 1.0), _rates(units, replayed, course, 5.0)])
     track = along_track(position.times, position.values)
-    replays = pd.DataFrame({"name": "replay", "start": events, "stop": events + 150.0})
     return Recording(
         0.0,
         len(rates) * STEP,
         spikes=_spikes(draw, rates),
         units=units,
-        epochs=pd.concat([track.epochs, replays], ignore_index=True),
+        epochs=_with_replays(track.epochs, events),
         behaviour={"position": position, "linear": track.linear, "speed": track.speed},
         source={
             "simulated": True,
@@ -91,9 +90,13 @@ def simulated_track(
             "track_length": track.length,
             "laps": len(track.laps),
             "replay_events": len(events),
-            "truth": "fields and gains of each unit in the unit table; replay events in the epochs",
         },
     )
+
+
+def _with_replays(epochs: pd.DataFrame, events: np.ndarray) -> pd.DataFrame:
+    replays = pd.DataFrame({"name": "replay", "start": events, "stop": events + 150.0})
+    return pd.concat([epochs, replays], ignore_index=True) if len(events) else epochs
 
 
 def _behaviour(draw: np.random.Generator, run: float) -> tuple[np.ndarray, np.ndarray]:

@@ -85,20 +85,24 @@ def along_track(
         start, stop = float(laps["start"].to_numpy()[0]), float(laps["stop"].to_numpy()[-1])
         moving = moving & (times >= start) & (times <= stop)
     run = (times >= start) & (times <= stop)
-    epochs = [("run", start, stop)]
-    later = [first for first, _ in stretches if times[first] >= stop]
-    if later:
-        epochs.append(("rest", float(times[later[-1]]), float(times[-1])))
     place = place - place[moving].min()
     speed = _speed(times, place, smoothing)
     return Track(
         linear=Signal(times, np.where(run, place, np.nan)[:, None], "px"),
         speed=Signal(times, np.where(run, speed, np.nan)[:, None], "px/s"),
         laps=laps,
-        epochs=pd.DataFrame(epochs, columns=["name", "start", "stop"]),
+        epochs=_epochs(times, start, stop, stretches),
         axis=axis,
         length=float(np.ptp(place[moving])),
     )
+
+
+def _epochs(times: np.ndarray, start: float, stop: float, stretches: list) -> pd.DataFrame:
+    epochs = [("run", start, stop)]
+    later = [first for first, _ in stretches if times[first] >= stop]
+    if later:
+        epochs.append(("rest", float(times[later[-1]]), float(times[-1])))
+    return pd.DataFrame(epochs, columns=["name", "start", "stop"])
 
 
 def _held(times: np.ndarray, position: np.ndarray, held: float) -> tuple[Bool[np.ndarray, " frame"], list]:
