@@ -102,7 +102,7 @@ def load_recording(name: str | Path) -> Recording:
         RecordingError: if a file is damaged or contradicts itself.
 
     Example:
-        >>> from neurornn import load_recording
+        >>> from neurornn.source import load_recording
         >>> load_recording("simulated_track").source["simulated"]
         True
     """
