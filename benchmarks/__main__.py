@@ -1,0 +1,72 @@
+"""Time a training step side by side and write the table: `python -m benchmarks --help`."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from benchmarks import memory, rate
+from benchmarks.timing import in_turns, machine, peak
+from neurornn.kernel import backend, library
+
+Row = dict[str, object]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--threads", type=int, default=2, help="threads of every contestant")
+    parser.add_argument("--rounds", type=int, default=11, help="rounds; every contestant runs once in each")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="processor time instead of wall time (with --threads 1)"
+    )
+    parser.add_argument("--tanh", action="store_true", help="tanh instead of ReLU")
+    parser.add_argument("--noise", type=float, default=0.0, help="noise of the units; times this package alone")
+    parser.add_argument("--level", type=int, help="run the portable (0) or AVX2 (1) build, not the best")
+    parser.add_argument("--shapes", type=int, nargs="*", help="which of the shapes, from 0")
+    parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results.json"), help="where the numbers go")
+    return parser.parse_args()
+
+
+def show(name: str, medians: dict[str, float], gflop: float, best: float) -> list[Row]:
+    """Print one shape's table, and return its rows."""
+    print(f"\n{name}")
+    print(f"{'':20s}{'ms':>9s}{'x plain loop':>14s}{'x nn.RNN':>10s}{'GFLOP/s':>9s}{'of peak':>9s}")
+    rows: list[Row] = []
+    for way, taken in medians.items():
+        loop, rnn = medians["plain loop"] / taken, medians.get("torch.nn.RNN", float("nan")) / taken
+        speed = gflop / taken * 1e3
+        print(f"{way:20s}{taken:9.2f}{loop:14.2f}{rnn:10.2f}{speed:9.0f}{speed / best:9.0%}")
+        rows.append({"shape": name, "way": way, "ms": taken, "gflops": speed, "peak_gflops": best})
+    return rows
+
+
+def main() -> None:
+    asked = arguments()
+    torch.set_num_threads(asked.threads)
+    if asked.level is not None:
+        chosen = min(asked.level, library.level())
+        library.level = lambda: chosen  # type: ignore[assignment]
+    print(f"{machine()}\n{backend().reason}; medians of {asked.rounds} rounds")
+    shapes = rate.SHAPES if asked.shapes is None else [rate.SHAPES[i] for i in asked.shapes]
+    rows: list[Row] = []
+    for shape in shapes:
+        best = peak(cpu_time=asked.cpu_time)
+        steps = rate.contestants(shape, tanh=asked.tanh, noise=asked.noise)
+        medians = in_turns(steps, rounds=asked.rounds, cpu_time=asked.cpu_time)
+        rows += show(f"rate {shape}", medians, shape.gflop, best)
+    peaks = {} if asked.no_memory else memory.table()
+    unit = memory.SHAPE.trials * memory.SHAPE.steps * memory.SHAPE.units * 4 / 1e6
+    print(f"\npeak memory of a step at {memory.SHAPE}; one array of all states is {unit:.0f} MB" if peaks else "")
+    for way, megabytes in peaks.items():
+        print(f"{way:20s}{megabytes:9.0f} MB, {megabytes / unit:4.1f} such arrays")
+    settings = {key: str(value) for key, value in vars(asked).items()}
+    asked.json.write_text(
+        json.dumps({"machine": machine(), "settings": settings, "rate": rows, "memory_mb": peaks}, indent=1) + "\n"
+    )
+    print(f"\nwritten to {asked.json}")
+
+
+if __name__ == "__main__":
+    main()
