@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 
 from neurornn import _check
 from neurornn.errors import RecipeError, SourceMissing
+from neurornn.fit import train
 from neurornn.fit.build import build, describe
 from neurornn.library import find
 from neurornn.network import Network, rebuilt
@@ -156,20 +158,19 @@ def run_recipe(
     plan = Plan(
         network=lambda task, seed: _network(recipe.network, task, seed),
         task=lambda **known: _task(recipe.task, known),
-        train=dict(recipe.train),
+        train=_training(recipe.train),
         recording=recording,
         seed=recipe.seed if seed is None else seed,
         name=Path(name).stem,
         progress=progress,
         say=say,
         notes=notes,
+        title=recipe.about.title,
     )
     return study.run(plan)
 
 
-def check(
-    name: str | Path, *, size: str = "small", seeds: int = 1, progress: bool = True, say: Say = quiet
-) -> Card:
+def check(name: str | Path, *, size: str = "small", seeds: int = 1, progress: bool = True, say: Say = quiet) -> Card:
     """Run a claim over fresh seeds and judge its gates by the median.
 
     Args:
@@ -265,6 +266,16 @@ def _task(table: Mapping[str, Any], known: Mapping[str, Any]) -> AbstractTask:
     if not isinstance(task, AbstractTask):
         _check.fail("recipe", "task.type", "a task", type(task).__name__, error=RecipeError)
     return task
+
+
+def _training(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of `train` that a recipe may set, their nested tables built."""
+    known = set(signature(train).parameters) - {"network", "task", "seed", "progress", "checkpoint"}
+    for key in table:
+        if key not in known:
+            fix = _check.near(key, known)
+            _check.fail("recipe", f"train.{key}", "a parameter of train", key, fix, error=RecipeError)
+    return {name: build(value) if isinstance(value, Mapping) else value for name, value in table.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -33,7 +33,11 @@ def list_() -> None:
     """List the tasks, recordings and fits that can be named, your own and the shipped ones."""
     from neurornn.library import find, names, read
 
-    for kind, what in (("fits", "fit NAME, check NAME"), ("tasks", "in Python: load_task(NAME)"), ("data", "data show NAME")):
+    for kind, what in (
+        ("fits", "fit NAME, check NAME"),
+        ("tasks", "in Python: load_task(NAME)"),
+        ("data", "data show NAME"),
+    ):
         table = Table(title=f"{kind}  ({what})", title_justify="left", box=None, pad_edge=False)
         table.add_column("name", style="bold")
         table.add_column("title")
@@ -65,7 +69,9 @@ def fit(
     for part, result in findings.parts.items():
         result.frame().to_csv(folder / f"{part}.csv")
     findings.frame().to_csv(folder / "quantities.csv", index=False)
-    page = report(findings.fit, notes=findings.notes, quantities=findings.quantities, **findings.parts)
+    page = report(
+        findings.fit, title=findings.title, notes=findings.notes, headline=findings.headline, **findings.parts
+    )
     path = page.save(folder / "report.html")
     for note in findings.notes:
         out.print(f"[yellow]{note}[/yellow]")
@@ -78,7 +84,9 @@ def check(
     name: Annotated[str, typer.Argument(help="a fit recipe: its name, or a path")],
     size: Size = "small",
     seeds: Annotated[int, typer.Option(help="how many fresh seeds; gates are judged by the median")] = 1,
-    json_file: Annotated[Path | None, typer.Option("--json", help="where the card goes; fits/NAME/card.json if absent")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="where the card goes; fits/NAME/card.json if absent")
+    ] = None,
 ) -> None:
     """Re-run a claim and judge its gates. Exits 0 only if every gate holds."""
     from neurornn.claim import check, write_card

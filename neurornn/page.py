@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,9 +16,8 @@ from neurornn.plot import Figure, figures
 
 TITLES = {
     "training": "Training",
-    "behaviour": "The behaviour",
-    "maps": "Place maps",
-    "profile": "Single units, brain beside model",
+    "tracking": "Does the network know where the animal is?",
+    "beside": "Single units, brain beside model",
     "decoding": "What the population says",
     "compare": "Does the network predict the neurons?",
     "distributions": "Single-unit statistics, brain against model",
@@ -64,7 +63,7 @@ def report(
     *,
     title: str = "",
     notes: Sequence[str] = (),
-    quantities: Mapping[str, float] | None = None,
+    headline: pd.DataFrame | None = None,
     **parts: Any,
 ) -> Page:
     """Return one self-contained page about a fit and what was measured of it.
@@ -73,7 +72,7 @@ def report(
         fit: the trained network.
         title: of the page; the task's name where absent.
         notes: sentences that stand across the top (a simulated recording, units left out ...).
-        quantities: numbers for the table at the top.
+        headline: the table at the top: what a reader wants to know first.
         **parts: results (`compare=`, `lesion=`, `reactivation=` ...), drawn in this order.
 
     Raises:
@@ -90,7 +89,7 @@ def report(
     html = template.render(
         title=title or f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}",
         notes=notes,
-        quantities=[(name.replace("_", " "), f"{value:.4g}") for name, value in (quantities or {}).items()],
+        headline=headline.to_html(border=0) if headline is not None and len(headline) else "",
         sections=sections,
         references=list(references),
         facts=_facts(fit),
@@ -102,7 +101,9 @@ def _section(name: str, part: Any) -> _Section:
     frame: pd.DataFrame = part.frame()
     data = base64.b64encode(frame.to_csv().encode()).decode()
     summary = part.summary() if hasattr(part, "summary") else frame
-    table = "" if name == "training" else summary.head(40).to_html(border=0, float_format=lambda v: f"{v:.3g}", na_rep="–")
+    table = (
+        "" if name == "training" else summary.head(40).to_html(border=0, float_format=lambda v: f"{v:.3g}", na_rep="–")
+    )
     return _Section(
         title=TITLES.get(name, name.replace("_", " ").capitalize()),
         figures=figures(part),

@@ -10,8 +10,9 @@ def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
     """Run the sequence: as few operations a step as there are, into memory that is reserved once."""
     n_steps, n_units = given.x.shape[1], given.start.shape[-1]
     recurrent, afferent, bias = given.weights.split([n_units, given.x.shape[2], 1])
-    drives = given.x.transpose(0, 1) @ afferent + bias  # (time, trial, unit); time first, so that a step is contiguous
-    noise = given.noise.transpose(0, 1) if given.noise is not None else None
+    drives = torch.empty(*given.x.shape[:2], n_units, dtype=given.x.dtype, device=given.x.device)
+    torch.addmm(bias, given.x.flatten(0, 1), afferent, out=drives.flatten(0, 1))
+    noise = given.noise
     inside = noise is not None and (which.noise is NoiseIn.DRIVE or which.place is not Place.RATE)
     if noise is not None and inside:
         drives = drives.addcmul_(noise, given.scale) if given.scale is not None else drives.add_(noise)
@@ -21,23 +22,23 @@ def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
     h = given.start
     r = _activity(which.gate, h) if current else h
     for t in range(n_steps):
-        u = drives[t].addmm_(r, recurrent)
+        u = drives[:, t].addmm_(r, recurrent)
         if above:
             f = _activity_(which.gate, u)
-            h = torch.addcmul(f if given.gain is None else f * given.gain, given.keep, h, out=states[t])
+            h = torch.addcmul(f if given.gain is None else f * given.gain, given.keep, h, out=states[:, t])
             if noise is not None and not inside:
-                h += noise[t]
+                h += noise[:, t]
         else:
-            h = torch.addcmul(u, given.keep, h, out=states[t])
+            h = torch.addcmul(u, given.keep, h, out=states[:, t])
         if which.place is Place.UPDATE:
             h = _activity_(which.gate, h)
-        r = _activity(which.gate, h, sent[t]) if current else h
+        r = _activity(which.gate, h, sent[:, t]) if current else h
     return Kept(
-        sent=sent.transpose(0, 1),
+        sent=sent,
         last=h.clone(),
-        state=states.transpose(0, 1) if keep and current else None,
-        rate=drives.transpose(0, 1) if keep and above and which.gate is Gate.TANH else None,
-        open=(drives > 0).transpose(0, 1) if keep and above and which.gate is Gate.RELU else None,
+        state=states if keep and current else None,
+        rate=drives if keep and above and which.gate is Gate.TANH else None,
+        open=drives > 0 if keep and above and which.gate is Gate.RELU else None,
     )
 
 
@@ -53,25 +54,26 @@ def backward(
     n_steps, n_units = given.x.shape[1], given.start.shape[-1]
     recurrent, afferent, _ = given.weights.split([n_units, given.x.shape[2], 1])
     back = recurrent.mT.contiguous()
-    slope = _slopes(which, given, kept)  # (time, trial, unit); becomes the adjoint of the drive, step by step
-    arriving = grad_sent.transpose(0, 1) if grad_sent is not None else None
+    slope = _slopes(which, given, kept)  # (trial, time, unit); becomes the adjoint of the drive, step by step
     above, current = which.place is Place.RATE, which.place is Place.CURRENT
     states = torch.empty_like(slope) if above and (wanted[2] or wanted[4] or wanted[5]) else None
     carry = grad_last if grad_last is not None else torch.zeros_like(given.start)
     through = torch.zeros_like(given.start)
+    if grad_sent is not None and n_steps:
+        through = grad_sent[:, -1]
     for t in range(n_steps - 1, -1, -1):
-        sent = through if arriving is None else through + arriving[t]
+        drive = slope[:, t]
         if current:
-            drive = torch.addcmul(carry, slope[t], sent, out=slope[t])
+            torch.addcmul(carry, drive, through, out=drive)
             carry = drive * given.keep
         elif above:
-            state = torch.add(sent, carry, out=states[t] if states is not None else sent)
-            drive = slope[t].mul_(state)
+            state = torch.add(through, carry, out=states[:, t] if states is not None else None)
+            drive.mul_(state)
             carry = state * given.keep
         else:
-            drive = slope[t].mul_(sent.add_(carry) if arriving is not None else sent + carry)
+            drive.mul_(through + carry)
             carry = drive * given.keep
-        through = drive @ back
+        through = drive @ back if grad_sent is None or t == 0 else torch.addmm(grad_sent[:, t - 1], drive, back)
     of_state = slope if states is None else states
     return _collect(which, given, kept, slope, of_state, carry, through, afferent, wanted)
 
@@ -87,7 +89,7 @@ def _collect(
     afferent: Tensor,
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
-    """Turn the adjoints of drive and state (time, trial, unit) into the gradients of the arguments."""
+    """Turn the adjoints of drive and state (trial, time, unit) into the gradients of the arguments."""
     x, start, noise, _, _, gain, scale = wanted
     current = which.place is Place.CURRENT
     first = _activity(which.gate, given.start) if current else given.start
@@ -95,48 +97,49 @@ def _collect(
     in_drive = which.noise is NoiseIn.DRIVE
     grad_noise = None
     if noise:
-        grad_noise = (drives * given.scale if in_drive and given.scale is not None else of_state).transpose(0, 1)
+        grad_noise = drives * given.scale if in_drive and given.scale is not None else of_state
     before = None
     if wanted[4]:
         states = kept.sent if kept.state is None else kept.state
         before = _products(given.start, states, of_state)
     return (
-        (drives @ afferent.mT).transpose(0, 1) if x else None,
+        drives @ afferent.mT if x else None,
         carry + slope if start else None,
         grad_noise,
         _weights(given, first, kept.sent, drives) if wanted[3] else None,
         before,
-        (of_state * kept.rate.transpose(0, 1)).sum((0, 1)) if gain and kept.rate is not None else None,
-        (drives * given.noise.transpose(0, 1)).sum((0, 1)) if scale and given.noise is not None else None,
+        (of_state * kept.rate).sum((0, 1)) if gain and kept.rate is not None else None,
+        (drives * given.noise).sum((0, 1)) if scale and given.noise is not None else None,
     )
 
 
 def _weights(given: Arguments, first: Tensor, sent: Tensor, drives: Tensor) -> Tensor:
-    """Return the gradient of the stacked weights, without a shifted copy of what was sent."""
-    flat = drives.flatten(0, 1)
-    rest = sent[:, :-1].transpose(0, 1).flatten(0, 1)
-    recurrent = first.mT @ drives[0] if len(drives) else torch.zeros_like(given.weights[: given.start.shape[-1]])
-    recurrent = torch.addmm(recurrent, rest.mT, drives[1:].flatten(0, 1))
-    afferent = given.x.transpose(0, 1).flatten(0, 1).mT @ flat
-    return torch.cat((recurrent, afferent, flat.sum(0, keepdim=True)))
+    """Return the gradient of the stacked weights: each step's adjoint of the drive with what was sent a step before.
+
+    Laid end to end, the row before a trial's first step is another trial's last: those pairs are taken out again, which
+    is cheaper than a copy of all activity without them.
+    """
+    flat, before = drives.flatten(0, 1), sent.flatten(0, 1)
+    if not len(flat):
+        return torch.zeros_like(given.weights)
+    recurrent = torch.addmm(first.mT @ drives[:, 0], sent[:-1, -1].mT, drives[1:, 0], alpha=-1)
+    recurrent = recurrent.addmm_(before[:-1].mT, flat[1:])
+    return torch.cat((recurrent, given.x.flatten(0, 1).mT @ flat, flat.sum(0, keepdim=True)))
 
 
 def _products(start: Tensor, states: Tensor, adjoint: Tensor) -> Tensor:
     """Return, for each unit, the sum of the state before each step times the adjoint of the state after it."""
-    if not len(adjoint):
-        return torch.zeros_like(start[0])
-    later = (states[:, :-1].transpose(0, 1) * adjoint[1:]).sum((0, 1))
-    return later + (start * adjoint[0]).sum(0)
+    return (states[:, :-1] * adjoint[:, 1:]).sum((0, 1)) + (start[:, None] * adjoint[:, :1]).sum((0, 1))
 
 
 def _slopes(which: Recurrence, given: Arguments, kept: Kept) -> Tensor:
-    """Return df/d(its argument) at every step, times the gain where the form has one. Shape (time, trial, unit)."""
+    """Return df/d(its argument) at every step, times the gain where the form has one. Shape (trial, time, unit)."""
     if kept.open is not None:
-        return kept.open.transpose(0, 1).to(given.x.dtype)
+        return kept.open.to(given.x.dtype)
     if kept.rate is not None:
-        slope = _slope(which.gate, kept.rate.transpose(0, 1))
+        slope = _slope(which.gate, kept.rate)
         return slope if given.gain is None else slope.mul_(given.gain)
-    return _slope(which.gate, kept.sent.transpose(0, 1))
+    return _slope(which.gate, kept.sent)
 
 
 def _slope(gate: Gate, f: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,3 +96,8 @@ def figures(result: Any) -> list[Figure]:
 def panel(axis: Any, letter: str, title: str) -> None:
     """Head an axis with its letter and title."""
     axis.set_title(f"{letter}  {title}" if letter else title)
+
+
+def wrapped(label: str) -> str:
+    """Return a long label in lines short enough for a small axis."""
+    return textwrap.fill(label, 26)

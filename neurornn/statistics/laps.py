@@ -52,7 +52,9 @@ def laps(recording: Recording, *, position: str = "linear", zone: float = 0.15, 
     crossing = np.flatnonzero(np.diff(end[at_end]) != 0)
     if len(crossing) == 0:
         fix = "Check the signal, or cut the recording to the part with running."
-        _check.fail("laps", "position", "a signal that runs from end to end", "no single run", fix, error=RecordingError)
+        _check.fail(
+            "laps", "position", "a signal that runs from end to end", "no single run", fix, error=RecordingError
+        )
     leave, arrive = times[at_end[crossing]], times[at_end[crossing + 1]]
     before = np.concatenate([[recording.t_start], (leave[1:] + arrive[:-1]) / 2])
     after = np.concatenate([(leave[1:] + arrive[:-1]) / 2, [recording.t_stop]])

@@ -35,6 +35,7 @@ class Plan:
         progress: whether to show progress bars.
         say: where stages are told.
         notes: sentences that a reader must see first, known before the study begins.
+        title: of the recipe.
     """
 
     network: Callable[[AbstractTask, int], Network]
@@ -46,6 +47,7 @@ class Plan:
     progress: bool = False
     say: Say = quiet
     notes: tuple[str, ...] = ()
+    title: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +57,18 @@ class Findings:
     Args:
         quantities: every number that a gate may ask for, by name.
         fit: the trained network.
+        headline: what a reader wants to know first, as a small table; nothing where empty.
         parts: the results that a page shows, by name, in reading order.
         notes: sentences that a reader must see first (a simulated recording, units left out ...).
+        title: of the page.
     """
 
     quantities: Mapping[str, float]
     fit: Fit
+    headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    title: str = ""
 
     def frame(self) -> pd.DataFrame:
         """Return the quantities as a table."""

@@ -59,8 +59,8 @@ class Beside:
     def summary(self) -> pd.DataFrame:
         """Return the median over units of each statistic, a column a source, and the share of place-tuned units."""
         frame = self.frame()
-        frame["place_tuned"] = (frame["bits_per_spike_p"] < 0.05).astype(float)
-        names = ["bits_per_spike", "bits_per_spike_null95", "sparsity", "n_fields", "field_size", "stability"]
+        frame["place_tuned"] = (frame["information_p"] < 0.05).astype(float)
+        names = ["bits_per_spike", "information_null95", "sparsity", "n_fields", "field_size", "stability"]
         names += ["stability_null95", "direction_index", "direction_index_null95", "position_r2", "position_r2_null95"]
         medians = frame.groupby("source", sort=False)[names].median().T
         medians.loc["share of place-tuned units (p < 0.05)"] = frame.groupby("source", sort=False)["place_tuned"].mean()

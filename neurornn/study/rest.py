@@ -105,7 +105,9 @@ def rest_profile(
     epochs = brain.epochs[brain.epochs["name"] == "rest"]
     if len(epochs) == 0:
         fix = "Add an epoch named rest, with start and stop in ms."
-        _check.fail("rest_profile", "epochs", "with one named rest", list(brain.epochs["name"]), fix, error=RecordingError)
+        _check.fail(
+            "rest_profile", "epochs", "with one named rest", list(brain.epochs["name"]), fix, error=RecordingError
+        )
     move = place.movement(runs)
     edges = place.edges(move.position)
     model = rate_histogram(move, edges, smoothing=place.smoothing)

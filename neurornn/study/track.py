@@ -1,17 +1,18 @@
 """The main job: a network that tracks position on an animal's own track, beside the animal's units."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool
 
 from neurornn import _check
-from neurornn.compare import RidgePredictivity, UnitDistributions, compare
-from neurornn.compare.comparison import Comparison
+from neurornn.comparison import Moving, RidgePredictivity, compare
+from neurornn.comparison.result import Comparison
 from neurornn.errors import RecordingError
 from neurornn.fit import Fit, train
 from neurornn.perturb import LesionTable, lesion
-from neurornn.reactivate import Reactivation, reactivate
+from neurornn.reactivation import Reactivation, reactivate
 from neurornn.recording import Recording
 from neurornn.statistics import PlaceBins, laps
 from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
@@ -45,6 +46,7 @@ class TrackStudy(AbstractStudy):
         shifts: circular shifts of the spatial statistics.
         lesioned: how many of the most place-tuned units are silenced.
         controls: matched control lesions.
+        lesion_trials: trials of each lesion.
         untrained: untrained networks in the comparison.
         quiet_trials: quiescent rollouts.
         quiet_steps: steps of each.
@@ -64,7 +66,8 @@ class TrackStudy(AbstractStudy):
     margin: float = 2000.0
     shifts: int = 200
     lesioned: int = 10
-    controls: int = 999
+    controls: int = 199
+    lesion_trials: int = 64
     untrained: int = 5
     quiet_trials: int = 200
     quiet_steps: int = 1000
@@ -91,8 +94,9 @@ class TrackStudy(AbstractStudy):
         plan.say("lesions and their controls")
         hurt = self._lesion(plan, fit, beside)
         plan.say("reactivation without input, beside the animal's rest")
-        quiet = reactivate(fit, trials=self.quiet_trials, steps=self.quiet_steps, seed=plan.seed)
         rest = rest_profile(session, runs, self.place, decoding.decoded["brain"].decoded, seed=plan.seed)
+        animal = {"animal at rest": rest.rest, "animal on runs": rest.run}
+        quiet = reactivate(fit, trials=self.quiet_trials, steps=self.quiet_steps, beside=animal, seed=plan.seed)
         quantities = _quantities(session, tracking, beside, decoding, comparison, hurt, quiet, rest)
         parts = {
             "tracking": tracking,
@@ -107,7 +111,8 @@ class TrackStudy(AbstractStudy):
             f"Held out of the network's training: the movement of {int(held_out.sum())} of {len(held_out)} runs, in "
             f"{self.blocks} contiguous blocks. No network saw a neuron; neurons are predicted on held-out blocks of time."
         )
-        return Findings(quantities, fit, parts, (*plan.notes, note))
+        headline = _headline(session, quantities)
+        return Findings(quantities, fit, headline, parts, (*plan.notes, note), plan.title)
 
     def _runs(self, session: Recording) -> tuple[Recording, Bool[np.ndarray, " trial"]]:
         """Return the recording with its runs as trials, and which of them are held out; or refuse it."""
@@ -133,16 +138,12 @@ class TrackStudy(AbstractStudy):
     def _train(self, plan: Plan, runs: Recording, held_out: np.ndarray) -> Fit:
         # Runs that follow one another, from turn to turn, so that rests at the ends are learnt from, too.
         whole = runs.with_trials(laps(runs, position=self.position, margin=60_000.0))
-        learnt = TrackIntegration.from_recording(
-            whole, trials=np.flatnonzero(~held_out).tolist(), signal=self.position
-        )
+        learnt = TrackIntegration.from_recording(whole, trials=np.flatnonzero(~held_out).tolist(), signal=self.position)
         task = plan.task(length=learnt.length, origin=learnt.origin, unit=learnt.unit, speeds=learnt.speeds)
         plan.say(f"training on {type(task).__name__}, {task.length:.0f} {learnt.unit} of track")
         return train(plan.network(task, plan.seed), task, seed=plan.seed, progress=plan.progress, **plan.train)
 
     def _compare(self, plan: Plan, fit: Fit, runs: Recording) -> Comparison:
-        from neurornn.compare import Moving
-
         return compare(
             fit,
             runs,
@@ -157,9 +158,11 @@ class TrackStudy(AbstractStudy):
     def _lesion(self, plan: Plan, fit: Fit, beside: Beside) -> LesionTable:
         """Silence the units with the most spatial information among those that pass their shifts."""
         table = beside.model.frame()
-        tuned = table[(table["bits_per_spike_p"] < 0.05) & (table["rate"] > 0)]
+        tuned = table[(table["information_p"] < 0.05) & (table["rate"] > 0)]
         best = tuned.sort_values("bits_per_second", ascending=False).index[: self.lesioned]
-        return lesion(fit, [int(unit) for unit in best], controls=self.controls, seed=plan.seed)
+        return lesion(
+            fit, [int(unit) for unit in best], controls=self.controls, trials=self.lesion_trials, seed=plan.seed
+        )
 
 
 def _quantities(
@@ -186,15 +189,75 @@ def _quantities(
     for source, row in decoding.frame().iterrows():
         named[f"{source}_bits_per_spike"] = float(row["population_bits_per_spike"])
         named[f"{source}_decoding_error"] = 100 * float(row["median_share_of_track"])
-        named[f"{source}_decoding_chance"] = 100 * float(row["chance_median_error"] / row["median_error"]) * float(
-            row["median_share_of_track"]
-        )
+        track = row["median_error"] / row["median_share_of_track"]
+        named[f"{source}_decoding_chance"] = 100 * float(row["chance_median_error"] / track)
     for source in ("brain", "model", "untrained"):
         frame = getattr(beside, source).frame()
         named[f"{source}_spatial_information"] = float(frame["bits_per_spike"].median())
-        named[f"{source}_place_tuned"] = float((frame["bits_per_spike_p"] < 0.05).mean())
+        named[f"{source}_place_tuned"] = float((frame["information_p"] < 0.05).mean())
     for source in ("model", "untrained", "behaviour", "time", "shifted"):
         named[f"predictivity_{source}"] = float(comparison.of(source, "r").median())
     named["lesion_effect"], named["lesion_p"] = hurt.effect, hurt.p
+    named["lesion_controls"] = float(hurt.control_effects.mean())
     named["rest_js"], named["rest_js_uniform"], named["rest_p"] = rest.divergence.js, rest.uniform, rest.p
+    named["rest_js_shuffled"] = float(np.median(rest.shuffled))
+    for name, condition in (
+        ("", "quiescent"),
+        ("_no_noise", "no noise"),
+        ("_untrained", "untrained"),
+        ("_uniform", "uniform"),
+    ):
+        named[f"quiet_js{name}"] = quiet.value("JS from active", condition)
     return named
+
+
+def _headline(session: Recording, found: dict[str, float]) -> pd.DataFrame:
+    """Return what a reader wants to know first: the animal, the network, and what neither of them must be mistaken for."""
+
+    def row(rat: str, model: str, untrained: str, chance: str) -> dict[str, str]:
+        return {"rat": rat, "network": model, "untrained network": untrained, "null": chance}
+
+    def each(name: str, form: str) -> list[str]:
+        return [form.format(found[f"{source}_{name}"]) for source in ("brain", "model", "untrained")]
+
+    def share(name: str) -> str:
+        return f"{100 * found[name]:.0f} %"
+
+    dash = "–"
+    rows = {
+        "recorded": row(f"{session.n_units} units, {found['n_spikes']:,.0f} spikes", dash, dash, dash),
+        "position error on held-out runs, of the track": row(
+            dash,
+            f"{found['tracking_error']:.1f} %",
+            f"{found['tracking_error_untrained']:.1f} %",
+            f"{found['tracking_error_standing_still']:.1f} % (standing still)",
+        ),
+        "place-tuned units (p < 0.05 of circular shifts)": row(
+            *(share(f"{source}_place_tuned") for source in ("brain", "model", "untrained")), "5 %"
+        ),
+        "spatial information, median (bits/spike)": row(*each("spatial_information", "{:.2f}"), "see below"),
+        "population, held out (bits/spike)": row(*each("bits_per_spike", "{:.2f}"), "0 (mean rate)"),
+        "position decoded from spikes, median error": row(
+            *each("decoding_error", "{:.1f} %"), f"{found['brain_decoding_chance']:.0f} % (shuffled)"
+        ),
+        "held-out correlation with the rat's units, median": row(
+            dash,
+            f"{found['predictivity_model']:.2f}",
+            f"{found['predictivity_untrained']:.2f}",
+            f"{found['predictivity_behaviour']:.2f} behaviour, {found['predictivity_time']:.2f} time, "
+            f"{found['predictivity_shifted']:.2f} shifted",
+        ),
+        "silencing its most place-tuned units: change of the error": row(
+            dash,
+            f"{found['lesion_effect']:+.1f} % of the track",
+            dash,
+            f"{found['lesion_controls']:+.1f} % matched controls, p = {found['lesion_p']:.2g}",
+        ),
+        "without input, divergence from its own runs (JS, nats)": row(
+            f"{found['rest_js']:.3f}",
+            f"{found['quiet_js']:.3f}",
+            f"{found['quiet_js_untrained']:.3f}",
+            f"{found['rest_js_shuffled']:.3f} rat's cells shuffled, {found['quiet_js_uniform']:.3f} uniform",
+        ),
+    }
+    return pd.DataFrame(rows).T

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import ortho_group
 
-from neurornn.compare import DebiasedCKA, PoissonPredictivity, RidgePredictivity, shifted_scores
+from neurornn.comparison import DebiasedCKA, PoissonPredictivity, RidgePredictivity, shifted_scores
 from neurornn.statistics.folds import blocked_folds
 from tests.tolerances import FLOAT64
 

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from neurornn import _check
-from neurornn.compare.metric import AbstractMetric
-from neurornn.compare.regressors import Clock, Space
+from neurornn.comparison.metric import AbstractMetric
+from neurornn.comparison.regressors import Clock, Space
 from neurornn.recording import Recording
 from neurornn.statistics.folds import Folds
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from neurornn import _check
-from neurornn.compare.metric import AbstractMap, AbstractPredictivity
+from neurornn.comparison.metric import AbstractMap, AbstractPredictivity
 from neurornn.statistics.folds import Folds
 
 CHUNK = 512
@@ -63,7 +63,7 @@ def ridge_weights(
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import ridge_weights
+        >>> from neurornn.comparison import ridge_weights
         >>> x = np.array([[0.0], [1.0], [2.0]])
         >>> weights, intercept = ridge_weights(x, 3.0 * x + 1.0, 0.0)
         >>> weights.round(6).item(), intercept.round(6).item()
@@ -151,7 +151,7 @@ class RidgePredictivity(AbstractPredictivity):
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import RidgePredictivity
+        >>> from neurornn.comparison import RidgePredictivity
         >>> from neurornn.statistics.folds import blocked_folds
         >>> x = np.random.default_rng(0).normal(size=(300, 5))
         >>> folds = blocked_folds(np.arange(300.0), 5, gap=2.0)

@@ -8,7 +8,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import PoissonRegressor, Ridge
 from sklearn.model_selection import KFold
 
-from neurornn.compare import (
+from neurornn.comparison import (
     RidgePredictivity,
     bootstrap_median,
     cc_norm_squared,
@@ -19,7 +19,7 @@ from neurornn.compare import (
     ridge_weights,
     split_half,
 )
-from neurornn.compare.distributions import distances
+from neurornn.comparison.distributions import distances
 from neurornn.statistics.folds import Folds, blocked_folds
 from tests.tolerances import FLOAT64
 

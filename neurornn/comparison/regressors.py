@@ -18,7 +18,7 @@ def splines(values: Float[np.ndarray, " bin"], n: int, *, low: float, high: floa
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import splines
+        >>> from neurornn.comparison import splines
         >>> splines(np.linspace(0, 1, 3), 6, low=0.0, high=1.0).sum(axis=1)
         array([1., 1., 1.])
     """
@@ -105,7 +105,7 @@ class Moving:
         position: name of the signal.
 
     Example:
-        >>> from neurornn.compare import Moving
+        >>> from neurornn.comparison import Moving
         >>> Moving(20.0)
         Moving(speed=20.0, position='linear')
     """

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neurornn.compare import Clock, Moving, RidgePredictivity, Space, aligned, shifted_scores
+from neurornn.comparison import Clock, Moving, RidgePredictivity, Space, aligned, shifted_scores
 from neurornn.source import load_recording
 from neurornn.statistics.folds import blocked_folds
 

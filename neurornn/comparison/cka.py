@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from neurornn import _check
-from neurornn.compare.metric import AbstractMetric
+from neurornn.comparison.metric import AbstractMetric
 from neurornn.statistics.folds import Folds
 
 
@@ -33,7 +33,7 @@ def debiased_cka(x: Float[np.ndarray, "bin source"], y: Float[np.ndarray, "bin t
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import debiased_cka
+        >>> from neurornn.comparison import debiased_cka
         >>> x = np.random.default_rng(0).normal(size=(50, 4))
         >>> round(debiased_cka(x, x[:, ::-1]), 6)
         1.0
@@ -68,7 +68,7 @@ class DebiasedCKA(AbstractMetric):
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import DebiasedCKA
+        >>> from neurornn.comparison import DebiasedCKA
         >>> from neurornn.statistics.folds import blocked_folds
         >>> x = np.random.default_rng(0).normal(size=(100, 4))
         >>> DebiasedCKA().held_out(x, 2 * x, blocked_folds(np.arange(100.0), 2))["cka"].round(6)

@@ -58,7 +58,7 @@ def autocorrelation_time(
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import autocorrelation_time
+        >>> from neurornn.comparison import autocorrelation_time
         >>> times = np.arange(0.0, 20_000.0, 10.0)
         >>> wave = np.sin(2 * np.pi * times / 1000.0)[:, None]  # its autocorrelation is a cosine
         >>> autocorrelation_time(wave, times, dt=10.0).round(-1)  # arccos(1/e) of a period of 1000 ms

@@ -34,7 +34,7 @@ def bootstrap_median(
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import bootstrap_median
+        >>> from neurornn.comparison import bootstrap_median
         >>> bootstrap_median(np.array([1.0, 2.0, 3.0, np.nan]), seed=0).median
         2.0
 

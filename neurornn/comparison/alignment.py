@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from neurornn import _check
-from neurornn.compare.regressors import Clock, Space
+from neurornn.comparison.regressors import Clock, Space
 from neurornn.errors import RecordingError
 from neurornn.recording import Binned, Recording
 from neurornn.statistics.movement import movement

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from neurornn import _check
-from neurornn.compare.alignment import Aligned, Where, aligned
-from neurornn.compare.ceiling import Reliability
-from neurornn.compare.comparison import Comparison
-from neurornn.compare.effective import autocorrelation_time, n_effective
-from neurornn.compare.job import LEAST_RELIABLE, Job, Progress, lap_reliability
-from neurornn.compare.metric import AbstractMetric
-from neurornn.compare.null import DEFAULT, Nulls, Records
-from neurornn.compare.ridge import RidgePredictivity
+from neurornn.comparison.alignment import Aligned, Where, aligned
+from neurornn.comparison.ceiling import Reliability
+from neurornn.comparison.result import Comparison
+from neurornn.comparison.effective import autocorrelation_time, n_effective
+from neurornn.comparison.job import LEAST_RELIABLE, Job, Progress, lap_reliability
+from neurornn.comparison.metric import AbstractMetric
+from neurornn.comparison.null import DEFAULT, Nulls, Records
+from neurornn.comparison.ridge import RidgePredictivity
 from neurornn.recording import Recording
 from neurornn.statistics.folds import Folds, blocked_folds
 
@@ -71,7 +71,7 @@ def compare(
     Example:
         >>> import numpy as np
         >>> from neurornn import Recording
-        >>> from neurornn.compare import compare
+        >>> from neurornn.comparison import compare
         >>> rng = np.random.default_rng(0)
         >>> drive = rng.normal(size=(1000, 4))
         >>> brain = Recording(0.0, 1e5, activity=drive @ rng.normal(size=(4, 6)), dt=100.0)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from neurornn.compare import (
+from neurornn.comparison import (
     Clock,
     Nulls,
     PoissonPredictivity,

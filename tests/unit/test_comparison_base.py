@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neurornn import Recording, Signal
-from neurornn.compare import (
+from neurornn.comparison import (
     DebiasedCKA,
     Moving,
     Nulls,

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from neurornn import _check
-from neurornn.compare.metric import AbstractMap, AbstractPredictivity
-from neurornn.compare.ridge import spectrum, spreads
+from neurornn.comparison.metric import AbstractMap, AbstractPredictivity
+from neurornn.comparison.ridge import spectrum, spreads
 from neurornn.errors import NotConverged
 from neurornn.statistics.folds import Folds
 
@@ -48,7 +48,7 @@ def poisson_ridge(
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import poisson_ridge
+        >>> from neurornn.comparison import poisson_ridge
         >>> counts = np.array([[1.0], [1.0], [4.0], [4.0]])
         >>> step = np.array([[0.0], [0.0], [1.0], [1.0]])
         >>> np.exp(poisson_ridge(step, counts, 1e-9).sum()).round(4)  # the rate where the step is 1
@@ -142,7 +142,7 @@ class PoissonPredictivity(AbstractPredictivity):
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import PoissonPredictivity
+        >>> from neurornn.comparison import PoissonPredictivity
         >>> from neurornn.statistics.folds import blocked_folds
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=(400, 3))

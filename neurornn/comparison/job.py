@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from neurornn.compare.alignment import Aligned
-from neurornn.compare.ceiling import Reliability, correlation, of_ceiling, split_half
-from neurornn.compare.comparison import BOTH, TO_BRAIN, TO_MODEL
-from neurornn.compare.metric import AbstractMetric, AbstractPredictivity, HeldOut
-from neurornn.compare.null import shifted_scores
+from neurornn.comparison.alignment import Aligned
+from neurornn.comparison.ceiling import Reliability, correlation, of_ceiling, split_half
+from neurornn.comparison.result import BOTH, TO_BRAIN, TO_MODEL
+from neurornn.comparison.metric import AbstractMetric, AbstractPredictivity, HeldOut
+from neurornn.comparison.null import shifted_scores
 from neurornn.statistics.folds import Folds
 
 LEAST_RELIABLE = 0.3

@@ -10,7 +10,7 @@ from torch import Tensor
 from neurornn.cell import GaussianNoise, LeakyRate
 from neurornn.network import Network
 from neurornn.perturb import Clamp, During, InTrials, Silence, Stack
-from neurornn.reactivate import Reactivation, code_extent, reactivate
+from neurornn.reactivation import Reactivation, code_extent, reactivate
 from neurornn.task.base import AbstractTask
 from neurornn.task.code import AbstractCode, Cartesian, VonMises
 from neurornn.trials import Trials
@@ -164,7 +164,7 @@ def test_blocks_of_trials_change_nothing_but_the_noise_drawn(monkeypatch: pytest
     half = InTrials(0.5, seed=2, when=During(0.0, 600.0))
     settings = {"trials": 10, "steps": 60, "discard": 5, "untrained": 1, "perturb": [Silence([0], half)]}
     whole = reactivate(fit(leaky()), **settings)
-    monkeypatch.setattr("neurornn.reactivate.MEMORY", 4 * 60 * 4 * 3.0)
+    monkeypatch.setattr("neurornn.reactivation.MEMORY", 4 * 60 * 4 * 3.0)
     blocks = reactivate(fit(leaky()), **settings)
     silent = half.chosen(10).numpy()
     for found in (whole, blocks):

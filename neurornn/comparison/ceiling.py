@@ -15,7 +15,7 @@ def spearman_brown(half: float | Float[np.ndarray, "*shape"]) -> float | Float[n
     The reliability is a *ratio of variances*: signal over signal and noise.
 
     Example:
-        >>> from neurornn.compare import spearman_brown
+        >>> from neurornn.comparison import spearman_brown
         >>> round(spearman_brown(0.5), 4)
         0.6667
 
@@ -38,7 +38,7 @@ def of_ceiling(
         reliability: of that mean, rel (see `spearman_brown`).
 
     Example:
-        >>> from neurornn.compare import of_ceiling
+        >>> from neurornn.comparison import of_ceiling
         >>> round(of_ceiling(0.32**0.5, 0.5), 2)
         0.64
     """

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from neurornn import _check
-from neurornn.compare.bootstrap import bootstrap_median, paired_p, rank_p, unpaired_p
-from neurornn.compare.ceiling import Reliability
+from neurornn.comparison.bootstrap import bootstrap_median, paired_p, rank_p, unpaired_p
+from neurornn.comparison.ceiling import Reliability
 from neurornn.statistics.folds import Folds
 
 TO_BRAIN = "model to brain"

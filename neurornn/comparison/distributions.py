@@ -36,7 +36,7 @@ def cliffs_delta(a: Float[np.ndarray, " one"], b: Float[np.ndarray, " other"]) -
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.compare import cliffs_delta
+        >>> from neurornn.comparison import cliffs_delta
         >>> cliffs_delta(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
         0.75
 
@@ -66,7 +66,7 @@ class UnitDistributions:
 
     Example:
         >>> import numpy as np, pandas as pd
-        >>> from neurornn.compare import UnitDistributions
+        >>> from neurornn.comparison import UnitDistributions
         >>> rng = np.random.default_rng(0)
         >>> model, brain = (pd.DataFrame({"rate": rng.gamma(2.0, size=60)}) for _ in range(2))
         >>> found = UnitDistributions().compare(model, brain).frame()

@@ -1,0 +1,35 @@
+"""Comparing what networks do with what was recorded: metrics, nulls and ceilings."""
+
+from neurornn.comparison.alignment import Aligned as Aligned
+from neurornn.comparison.alignment import aligned as aligned
+from neurornn.comparison.base import compare as compare
+from neurornn.comparison.bootstrap import bootstrap_median as bootstrap_median
+from neurornn.comparison.bootstrap import paired_p as paired_p
+from neurornn.comparison.bootstrap import rank_p as rank_p
+from neurornn.comparison.bootstrap import unpaired_p as unpaired_p
+from neurornn.comparison.ceiling import Reliability as Reliability
+from neurornn.comparison.ceiling import cc_norm_squared as cc_norm_squared
+from neurornn.comparison.ceiling import of_ceiling as of_ceiling
+from neurornn.comparison.ceiling import spearman_brown as spearman_brown
+from neurornn.comparison.ceiling import split_half as split_half
+from neurornn.comparison.cka import DebiasedCKA as DebiasedCKA
+from neurornn.comparison.cka import debiased_cka as debiased_cka
+from neurornn.comparison.result import Comparison as Comparison
+from neurornn.comparison.distributions import DistributionComparison as DistributionComparison
+from neurornn.comparison.distributions import UnitDistributions as UnitDistributions
+from neurornn.comparison.distributions import cliffs_delta as cliffs_delta
+from neurornn.comparison.effective import autocorrelation_time as autocorrelation_time
+from neurornn.comparison.effective import n_effective as n_effective
+from neurornn.comparison.metric import AbstractMetric as AbstractMetric
+from neurornn.comparison.metric import AbstractPredictivity as AbstractPredictivity
+from neurornn.comparison.null import Nulls as Nulls
+from neurornn.comparison.null import Records as Records
+from neurornn.comparison.null import shifted_scores as shifted_scores
+from neurornn.comparison.poisson import PoissonPredictivity as PoissonPredictivity
+from neurornn.comparison.poisson import poisson_ridge as poisson_ridge
+from neurornn.comparison.regressors import Clock as Clock
+from neurornn.comparison.regressors import Moving as Moving
+from neurornn.comparison.regressors import Space as Space
+from neurornn.comparison.regressors import splines as splines
+from neurornn.comparison.ridge import RidgePredictivity as RidgePredictivity
+from neurornn.comparison.ridge import ridge_weights as ridge_weights

@@ -1,0 +1,186 @@
+"""Drawings of comparisons, lesions and reactivation, each beside its nulls."""
+
+from typing import Any
+
+import numpy as np
+
+from neurornn import _check
+from neurornn.comparison.result import TO_BRAIN, Comparison
+from neurornn.perturb import LesionTable
+from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel, wrapped
+from neurornn.reactivation import Reactivation
+from neurornn.study.rest import Rest
+
+BARS = ("model", "behaviour+model", "behaviour", "time", "untrained", "shifted")
+
+
+@figures.register
+def _(comparison: Comparison) -> list[Figure]:
+    if not comparison.complete:
+        fix = "Give the fit itself, or recordings of untrained networks, and a recording with behaviour."
+        _check.fail("figures", "comparison", "complete, with all its nulls", "; ".join(comparison.missing), fix)
+    table = comparison.summary()
+    with canvas(9.0, 3.6) as drawing:
+        axes = drawing.subplots(1, 3, width_ratios=[1.25, 1, 1])
+        _bars(axes[0], comparison, table, "r", "held-out correlation")
+        _against(axes[1], comparison, "untrained")
+        _against(axes[2], comparison, "behaviour")
+        for letter, axis, title in zip("abc", axes, ("Beside its nulls", "Training", "Beyond behaviour"), strict=True):
+            panel(axis, letter, title)
+        mine = table[(table["direction"] == TO_BRAIN) & (table["measure"] == "r")].set_index("source")["median"]
+        text = ", ".join(f"{name} {mine[name]:.2f}" for name in BARS if name in mine)
+        return [
+            finished(
+                drawing,
+                title="Held-out predictivity of each neuron.",
+                caption=f"{comparison.n_units} of {comparison.n_units_total} units with at least {comparison.min_spikes} spikes in "
+                f"{comparison.n_bins} bins of {comparison.dt:g} ms (about {comparison.n_effective:.0f} independent); gap "
+                f"{comparison.gap / 1000:.1f} s. Bars: medians over units with 95 % bootstrap intervals (for shifts, the middle "
+                "95 %). b, c: each dot a neuron. " + comparison.ceiling,
+                alt=f"Bars of median held-out correlation: {text}. Two scatter plots of neurons.",
+            )
+        ]
+
+
+def _bars(axis: Any, comparison: Comparison, table: Any, measure: str, label: str) -> None:
+    mine = table[(table["direction"] == TO_BRAIN) & (table["measure"] == measure)].set_index("source")
+    names = [name for name in BARS if name in mine.index]
+    rng = np.random.default_rng(0)
+    for place, name in enumerate(names):
+        row = mine.loc[name]
+        colour = MODEL if name == "model" else THIRD if name == "behaviour+model" else NULL
+        axis.bar(place, row["median"], color=colour, width=0.7, alpha=0.85)
+        axis.vlines(place, row["low"], row["high"], color=INK, lw=1.4)
+        values = comparison.of(name, measure).to_numpy(float)
+        axis.scatter(place + rng.uniform(-0.2, 0.2, len(values)), values, s=6, color=INK, alpha=0.4, lw=0)
+    axis.set_xticks(
+        range(len(names)), [name.replace("+", "\n+") for name in names], rotation=35, ha="right", fontsize=8
+    )
+    axis.axhline(0, color=INK, lw=0.8)
+    axis.set_ylabel(label)
+
+
+def _against(axis: Any, comparison: Comparison, null: str) -> None:
+    model, other = comparison.of("model", "r"), comparison.of(null, "r")
+    low = float(min(model.min(), other.min(), 0.0)) - 0.05
+    high = float(max(model.max(), other.max())) + 0.05
+    axis.plot([low, high], [low, high], color=NULL, lw=1)
+    axis.scatter(other.reindex(model.index), model, s=16, color=MODEL, alpha=0.8, lw=0)
+    axis.set(xlim=(low, high), ylim=(low, high), xlabel=null, ylabel="network", aspect="equal")
+
+
+@figures.register
+def _(hurt: LesionTable) -> list[Figure]:
+    curve = hurt.curve
+    with canvas(9.0, 3.0) as drawing:
+        left, right = drawing.subplots(1, 2, width_ratios=[1.2, 1])
+        left.hist(hurt.control_effects, bins=40, color=NULL, label=f"{len(hurt.control_effects)} matched controls")
+        left.axvline(hurt.effect, color=MODEL, lw=2, label=f"these {len(hurt.units)} units")
+        left.axvspan(*hurt.interval, color=MODEL, alpha=0.15, lw=0)
+        left.axvline(0, color=INK, lw=0.8)
+        left.set(xlabel=f"change of {hurt.score_name}", ylabel="controls")
+        left.legend(loc="upper right")
+        panel(left, "a", f"z = {hurt.z:.1f}, p = {hurt.p:.3g}")
+        if len(curve):
+            right.fill_between(
+                curve["dose"],
+                curve["effect"] - curve["sd"],
+                curve["effect"] + curve["sd"],
+                color=SECOND,
+                alpha=0.2,
+                lw=0,
+            )
+            right.plot(curve["dose"], curve["effect"], color=SECOND, marker="o", ms=3.5)
+            right.plot(len(hurt.units) / hurt.n_units, hurt.effect, "D", color=MODEL, ms=6)
+            right.axhline(0, color=INK, lw=0.8)
+            right.set(xlabel="fraction of units silenced at random", ylabel=wrapped(f"change of {hurt.score_name}"))
+            panel(right, "b", f"Dose: half effect at {hurt.half_dose:.2f}")
+        return [
+            finished(
+                drawing,
+                title=f"{hurt.perturbation.split(',')[0]} of {len(hurt.units)} units.",
+                caption="a: the effect (shaded: 95 % bootstrap over trials) beside that of matched random sets on the same trials and "
+                "the same noise. b: random sets of growing size (mean and standard deviation); diamond: these units.",
+                alt=f"Effect {hurt.effect:.3g}, mean control {float(hurt.control_effects.mean()):.3g}, p {hurt.p:.3g}.",
+            )
+        ]
+
+
+@figures.register
+def _(quiet: Reactivation) -> list[Figure]:
+    shown = [name for name in ("active", "quiescent", "no noise", "untrained") if name in quiet.positions]
+    others = [name for name in quiet.positions if name.startswith("animal")]
+    with canvas(9.0, 3.3) as drawing:
+        left, middle, right = drawing.subplots(1, 3, width_ratios=[1.3, 1.1, 0.9])
+        colours = [INK, MODEL, SECOND, NULL, BRAIN, THIRD]
+        for name, colour in zip([*shown, *others], colours, strict=False):
+            _density(left, quiet, name, colour)
+        left.legend(fontsize=7.5)
+        left.set(xlabel="decoded position", ylabel="density")
+        panel(left, "a", "Where it goes")
+        for path in quiet.paths["quiescent"][:3]:
+            middle.plot(np.arange(len(path)) * quiet.dt / 1000, path[:, 0], lw=0.8, color=MODEL, alpha=0.8)
+        middle.set(xlabel="s", ylabel="decoded position", ylim=quiet.extent[0])
+        panel(middle, "b", "Paths without input")
+        right.plot(
+            quiet.overlap["k"],
+            quiet.overlap["one_in_other"],
+            color=MODEL,
+            marker="o",
+            ms=3,
+            label="quiescent in active",
+        )
+        right.plot(quiet.overlap["k"], quiet.overlap["chance"], color=NULL, ls="--", label="random directions")
+        right.set(xlabel="components", ylabel="shared variance", ylim=(0, 1.3))
+        right.legend(fontsize=7.5, loc="upper left")
+        panel(right, "c", "Same directions")
+        return [
+            finished(
+                drawing,
+                title="Without input.",
+                caption="a: positions visited in quiescence beside those of active runs, of quiescence without noise, of an "
+                "untrained network, and of the animal. b: decoded paths. c: how much of the quiescent variance lies in the main "
+                "directions of the active runs.",
+                alt="Densities of decoded positions, three decoded paths, and the overlap of activity subspaces.",
+            )
+        ]
+
+
+def _density(axis: Any, quiet: Reactivation, name: str, colour: str) -> None:
+    low, high = quiet.extent[0]
+    heights, edges = np.histogram(quiet.positions[name][:, 0], bins=30, range=(low, high), density=True)
+    axis.stairs(heights, edges, color=colour, lw=1.6 if name != "active" else 2.4, label=name)
+
+
+@figures.register
+def _(rest: Rest) -> list[Figure]:
+    with canvas(9.0, 3.0) as drawing:
+        left, middle, right = drawing.subplots(1, 3)
+        for values, colour, name in ((rest.run, INK, "runs (held out)"), (rest.rest, BRAIN, "rest")):
+            heights, edges = np.histogram(values[:, 0], bins=30, range=rest.extent, density=True)
+            left.stairs(heights, edges, color=colour, lw=1.8, label=name)
+        left.set(xlabel=f"decoded position ({rest.unit})", ylabel="density")
+        left.legend(fontsize=8)
+        panel(left, "a", "Where the rat's units point")
+        middle.hist(rest.shuffled, bins=30, color=NULL, label="cells shuffled")
+        middle.axvline(rest.divergence.js, color=BRAIN, lw=2, label="rest")
+        middle.axvline(rest.uniform, color=INK, ls="--", lw=1, label="uniform")
+        middle.set(xlabel="JS divergence from the runs (nats)", ylabel="shuffles")
+        middle.legend(fontsize=8)
+        panel(middle, "b", f"p = {rest.p:.3g}")
+        right.hist(rest.overlap_null, bins=30, color=NULL, label="units shifted")
+        k = len(rest.overlap.one_in_other)
+        right.axvline(rest.overlap.one_in_other[-1], color=BRAIN, lw=2, label="rest")
+        right.set(xlabel=f"rest variance in {k} components of the runs", ylabel="shuffles")
+        right.legend(fontsize=8)
+        panel(right, "c", "Shared directions")
+        return [
+            finished(
+                drawing,
+                title="The animal at rest.",
+                caption=f"a: positions decoded from {len(rest.rest)} of {rest.n_bins} bins of rest beside those on the runs. b: their "
+                "divergence beside that of shuffled cell identities. c: the population's directions at rest and on the runs.",
+                alt=f"JS divergence of rest from runs {rest.divergence.js:.3f} nats, median of shuffles "
+                f"{float(np.median(rest.shuffled)):.3f}, uniform {rest.uniform:.3f}.",
+            )
+        ]
