@@ -160,7 +160,7 @@ def smoothed(signal: Signal, smoothing: float) -> Signal:
 
     A camera's pixel jitter would else be taken for movement.
     """
-    if not _check.not_negative("smoothed", "smoothing", smoothing) or len(signal.times) < 2:
+    if not _check.not_negative("Speeds", "smoothing", smoothing) or len(signal.times) < 2:
         return signal
     deviation = smoothing / float(np.median(np.diff(signal.times)))
     values = signal.values.astype(float)
