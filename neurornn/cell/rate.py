@@ -107,6 +107,8 @@ class LeakyRate(AbstractCell):
             (`LogTau`).
         bias: whether units have a bias $b$.
         wiring: what the recurrent weights may be; `Dense` with gain 1 where absent.
+        uniform: whether the initial weights (without a `wiring`, the recurrent ones, too) are even between
+            $\pm 1/\sqrt{\text{fan-in}}$, as torch draws them, instead of normal with that standard deviation.
         seed: of all initial weights.
 
     Shapes:
@@ -142,6 +144,7 @@ class LeakyRate(AbstractCell):
         clamp_tau: bool = False,
         bias: bool = True,
         wiring: AbstractWiring | None = None,
+        uniform: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -159,11 +162,13 @@ class LeakyRate(AbstractCell):
             must, got = f"at least `dt` = {self.dt:g} ms everywhere", f"{float(taus.min()):g} ms"
             _check.fail("LeakyRate", "tau", must, got, "Take a smaller `dt`, or longer time constants.")
         self.tau = (ClampedTau if clamp_tau else LogTau)(taus, self.dt, train_tau)
-        self.wiring = wiring if wiring is not None else Dense(n_units, seed=seed + 1)
+        self.wiring = wiring if wiring is not None else Dense(n_units, uniform=uniform, seed=seed + 1)
         if self.wiring.n_units != self.n_units:
             _check.fail("LeakyRate", "wiring", f"for {n_units} units", f"one for {self.wiring.n_units}")
         stream = generator(seed)
-        self.w_in = nn.Parameter(torch.randn(n_units, n_in, generator=stream) / math.sqrt(n_in))
+        shape = (n_units, n_in)
+        drawn = 2 * torch.rand(shape, generator=stream) - 1 if uniform else torch.randn(shape, generator=stream)
+        self.w_in = nn.Parameter(drawn / math.sqrt(n_in))
         self.bias = nn.Parameter(torch.zeros(n_units)) if bias else None
 
     def initial(self, n_trials: int) -> State:
@@ -223,7 +228,7 @@ class LeakyRate(AbstractCell):
         sides = torch.broadcast_shapes(state[0].shape[:-1], *(one.shape[:-2] for one in (x, *given[2:])))
         n_trials = math.prod(sides)
         flat = [one.expand(*sides, *one.shape[-2:]).reshape(n_trials, *one.shape[-2:]) for one in (x, *given[2:])]
-        sent, last = kernel.leaky(
+        sent, last = kernel.leaky_sequence(
             engine,
             flat[0],
             state[0].expand(*sides, self.n_units).reshape(n_trials, self.n_units),

@@ -74,6 +74,7 @@ class Recurrence:
 
 
 @runtime_checkable
+@runtime_checkable
 class Engine(Protocol):
     """Something that computes the two passes."""
 
@@ -121,7 +122,7 @@ class _Sequence(torch.autograd.Function):
         return (None, None, None, *ctx.engine.backward(ctx.which, given, kept, grad_sent, grad_last, wanted))
 
 
-def leaky(
+def leaky_sequence(
     engine: Engine,
     x: Float[Tensor, "trial time in"],
     start: Float[Tensor, "trial unit"],
@@ -163,7 +164,7 @@ def leaky(
     }
     for name, (tensor, shape) in shapes.items():
         if tensor is not None and tensor.shape != shape:
-            _check.fail("kernel.leaky", name, f"of shape {shape}", tensor)
+            _check.fail("kernel.leaky_sequence", name, f"of shape {shape}", tensor)
     weights = torch.cat((w_rec.mT, w_in.mT, bias[None]))
     whole = place is Place.RATE and gate is Gate.TANH  # a tanh lets no factor through; a ReLU does, as the leak is > 0
     if not whole:

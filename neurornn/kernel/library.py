@@ -26,6 +26,21 @@ class Leaky(ctypes.Structure):
     ]
 
 
+class Lif(ctypes.Structure):
+    """The table of `native/lif.h`, field by field."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("trials", "steps", "units", "inputs")),
+        ("surrogate", ctypes.c_int32),
+        ("threads", ctypes.c_int32),
+        ("slope", ctypes.c_double),
+        *((name, POINTER) for name in ("x", "noise", "weights", "synapse", "membrane", "drive", "threshold", "adapt")),
+        *((name, POINTER) for name in ("jump", "current", "voltage", "spikes", "adapted")),
+        *((name, POINTER) for name in ("sent", "above", "last_current", "last_voltage", "last_adapted")),
+        *((name, POINTER) for name in ("grad_sent", "grad_x", "grad_noise", "grad_weights")),
+    ]
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the native library, or `None` where it was not built."""
@@ -33,7 +48,7 @@ def library() -> ctypes.CDLL | None:
         path = Path(__file__).with_name(f"_native{suffix}")
         if path.is_file():
             found = ctypes.CDLL(str(path))
-            if found.neurornn_layout() == ctypes.sizeof(Leaky):
+            if found.neurornn_layout() == 1000 * ctypes.sizeof(Leaky) + ctypes.sizeof(Lif):
                 return found
     return None
 

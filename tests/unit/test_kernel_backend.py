@@ -8,7 +8,7 @@ import torch
 
 from neurornn import LeakyRate
 from neurornn.kernel import backend, engine, leaky_native, leaky_torch, library
-from neurornn.kernel.backend import _say_slower
+from neurornn.kernel.choice import _say_slower
 
 built = library.level() >= 0
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from neurornn import Dale, Dense, Form, Intervention, LeakyRate, NoAutapses, NoiseAt, Sparse, generator
-from neurornn.kernel import Gate, Place, leaky, leaky_torch, library
+from neurornn.kernel import Gate, Place, leaky_sequence, leaky_torch, library
 from neurornn.wiring import AbstractWiring
 
 LEVELS = range(library.level() + 1)
@@ -266,7 +266,7 @@ def test_sizes_that_contradict_each_other_are_refused() -> None:
     cell = LeakyRate(3, 8, tau=50.0, dt=20.0)
     w_in, w_rec, bias, leak = cell.weights()
     with pytest.raises(ValueError, match="`bias` must be of shape"):
-        inspect.unwrap(leaky)(  # without the tests' own checks of shapes
+        inspect.unwrap(leaky_sequence)(  # without the tests' own checks of shapes
             leaky_torch,
             torch.zeros(2, 5, 3),
             torch.zeros(2, 8),

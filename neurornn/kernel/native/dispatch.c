@@ -1,11 +1,14 @@
 /* The library's front door: which build of the kernels this machine can run, and the calls that choose it. */
 #include "leaky.h"
+#include "lif.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
 #define DECLARE(V)                                                                                                \
     int leaky_forward_##V(const struct leaky *);                                                                  \
-    int leaky_backward_##V(const struct leaky *);
+    int leaky_backward_##V(const struct leaky *);                                                                 \
+    int lif_forward_##V(const struct lif *);                                                                      \
+    int lif_backward_##V(const struct lif *);
 
 DECLARE(portable)
 #if defined(NEURORNN_X86)
@@ -28,7 +31,7 @@ PUBLIC int neurornn_best(void) {
 }
 
 /* A caller's table of sizes must be this library's: it changes with the layout of the structs. */
-PUBLIC int neurornn_layout(void) { return (int)sizeof(struct leaky); }
+PUBLIC int neurornn_layout(void) { return (int)(1000 * sizeof(struct leaky) + sizeof(struct lif)); }
 
 #if defined(NEURORNN_X86)
 #define CHOOSE(NAME)                                                                                              \
@@ -46,4 +49,14 @@ PUBLIC int neurornn_leaky_forward(const struct leaky *c, int level) {
 PUBLIC int neurornn_leaky_backward(const struct leaky *c, int level) {
     CHOOSE(leaky_backward)
     return leaky_backward_portable(c);
+}
+
+PUBLIC int neurornn_lif_forward(const struct lif *c, int level) {
+    CHOOSE(lif_forward)
+    return lif_forward_portable(c);
+}
+
+PUBLIC int neurornn_lif_backward(const struct lif *c, int level) {
+    CHOOSE(lif_backward)
+    return lif_backward_portable(c);
 }

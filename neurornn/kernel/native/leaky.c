@@ -5,23 +5,9 @@
    from the second-level cache; what follows the product (leak, noise, nonlinearity) happens on the tile while it is in
    the first-level cache, so that the state goes to memory once. Backward, one reverse sweep keeps the adjoint of two
    steps only; weight gradients are products over chunks of several steps that still lie in cache. */
-#define _POSIX_C_SOURCE 200809L
+#include "work.h"
+
 #include "leaky.h"
-
-#include <stdlib.h>
-
-#include "product.h"
-#include "threads.h"
-
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-#define NAMED(a) JOIN(a, VARIANT)
-
-/* Floats that the chunk of the weight gradients may take: half of a common second-level cache of 1 MiB. */
-#define CHUNK_FLOATS (1 << 17)
-
-/* Panels of drives and tiles of sources would lie a power of two apart, in the same sets of the cache, but for this. */
-#define APART 16
 
 struct sizes {
     int64_t wide_units; /* N rounded up to whole vectors */
@@ -40,29 +26,6 @@ static struct sizes sizes_of(const struct leaky *c) {
     s.panels = (c->units + PANEL - 1) / PANEL;
     s.bits_row = 2 * ((c->units + 15) / 16);
     return s;
-}
-
-static float *take(float **room, int64_t floats) {
-    float *at = *room;
-    *room += up_to(floats, 16);
-    return at;
-}
-
-/* Copy a matrix (rows x columns; entry (i, j) at from[i * row + j * col]) into zero-padded panels. */
-static void pack(float *to, const float *from, int64_t rows, int64_t columns, int64_t row, int64_t col) {
-    for (int64_t p = 0; p * PANEL < columns; p++) {
-        const int64_t n = least(PANEL, columns - p * PANEL);
-        for (int64_t i = 0; i < rows; i++, to += PANEL) {
-            const float *line = from + i * row + p * PANEL * col;
-            for (int64_t j = 0; j < n; j++) to[j] = line[j * col];
-            for (int64_t j = n; j < PANEL; j++) to[j] = 0.0f;
-        }
-    }
-}
-
-static void pad(float *to, const float *from, int64_t n, int64_t room) {
-    if (from) memcpy(to, from, 4 * (size_t)n);
-    memset(to + (from ? n : 0), 0, 4 * (size_t)(room - (from ? n : 0)));
 }
 
 /* One thread's share, and what all of them read. */
@@ -238,21 +201,6 @@ static void add_chunk(const struct share *w, const float *sources, const float *
         }
 }
 
-/* Lay [r_{t-1}; x_t; 1] of one trial into a row of the chunk, TALL entries side by side; `apart` from tile to tile. */
-INLINE void lay(const struct leaky *c, const float *r, const float *x, float *to, int64_t apart) {
-    const int64_t whole = c->units / TALL;
-    for (int64_t n = 0; n < whole; n++) memcpy(to + n * apart, r + n * TALL, 4 * TALL);
-    to += whole * apart;
-    int64_t filled = 0;
-#define PUT(v)                                                                                                    \
-    to[filled] = (v);                                                                                             \
-    if (++filled == TALL) filled = 0, to += apart;
-    for (int64_t n = whole * TALL; n < c->units; n++) { PUT(r[n]) }
-    for (int64_t n = 0; n < c->inputs; n++) { PUT(x[n]) }
-    PUT(1.0f)
-#undef PUT
-}
-
 INLINE void backward_share(const int form, const int gate, const struct share *w) {
     const struct leaky of = *w->c, *c = &of;
     const struct sizes s = w->s;
@@ -315,7 +263,7 @@ INLINE void backward_share(const int form, const int gate, const struct share *w
                         store(next + i * s.row + n, activity_of(gate, load_some(r + n, N - n)));
                     r = next + i * s.row;
                 }
-                lay(c, r, c->x + line * I, sources + (slot * count + i) * TALL, sources_row);
+                lay(r, N, c->x + line * I, I, sources + (slot * count + i) * TALL, sources_row);
             }
             if (++slot == chunk || t == 0) {
                 add_chunk(w, sources, drives, slot * count, most);
@@ -370,18 +318,11 @@ INLINE void backward_share(const int form, const int gate, const struct share *w
 EACH_CASE(forward)
 EACH_CASE(backward)
 
-static float *reserve(int64_t floats) {
-    void *at = 0;
-    return posix_memalign(&at, 64, 4 * (size_t)floats + 64) ? 0 : at;
-}
-
 /* Deal the trials out, a share a thread, and run `work` on all shares. Returns 0, or 1 where memory is short. */
 static int run(const struct leaky *c, int backward) {
     const struct sizes s = sizes_of(c);
     const int64_t N = c->units, width = s.panels * PANEL, K = s.depth + 1;
-    const int64_t shares = least(c->threads < 1 ? 1 : c->threads > MOST_THREADS ? MOST_THREADS : c->threads,
-                                 c->trials < 1 ? 1 : c->trials);
-    const int64_t most = (c->trials + shares - 1) / shares;
+    const int64_t shares = shares_of(c->threads, c->trials), most = (c->trials + shares - 1) / shares;
     const int64_t own = up_to(backward ? backward_room(c, &s, most) : forward_room(c, &s, most), 16);
     const int64_t a_row = up_to(width, 16), sums = up_to(K * width, 16) + 3 * a_row;
     const int64_t in_width = up_to(c->inputs, PANEL);

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from neurornn import _check
-from neurornn.kernel import leaky_native, leaky_torch, library
+from neurornn.kernel import leaky_native, leaky_torch, library, lif_native, lif_torch
 from neurornn.kernel.leaky import Engine
+from neurornn.kernel.lif import SpikingEngine
 
 NAMES = ("loop", "torch", "native")
 VARIABLE = "NEURORNN_BACKEND"
@@ -61,20 +62,29 @@ def backend() -> Backend:
 
 
 def engine(*tensors: Tensor | None) -> Engine | None:
-    """Return what computes a sequence of these tensors; `None` for the plain loop."""
+    """Return what computes a sequence of leaky rate units of these tensors; `None` for the plain loop."""
+    return {"native": leaky_native, "torch": leaky_torch, "loop": None}[_name(*tensors)]
+
+
+def spiking_engine(*tensors: Tensor | None) -> SpikingEngine | None:
+    """Return what computes a sequence of integrate-and-fire units of these tensors; `None` for the plain loop."""
+    return {"native": lif_native, "torch": lif_torch, "loop": None}[_name(*tensors)]
+
+
+def _name(*tensors: Tensor | None) -> str:
     given = [one for one in tensors if one is not None]
     dtypes, devices = {one.dtype for one in given}, {one.device for one in given}
     if _transformed() or len(dtypes) != 1 or len(devices) != 1:
-        return None
+        return "loop"
     (dtype,), (device,) = dtypes, devices
     if dtype not in (torch.float32, torch.float64) or any(type(one) not in PLAIN for one in given):
-        return None
+        return "loop"
     chosen = backend().name
     if chosen == "native" and dtype == torch.float32 and device.type == "cpu":
-        return leaky_native
+        return "native"
     if chosen == "torch" and VARIABLE not in os.environ and device.type == "cpu":
         _say_slower()
-    return None if chosen == "loop" or device.type == "meta" else leaky_torch
+    return "loop" if chosen == "loop" or device.type == "meta" else "torch"
 
 
 PLAIN = (Tensor, torch.nn.Parameter)

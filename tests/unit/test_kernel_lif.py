@@ -1,0 +1,196 @@
+"""Whole-sequence kernels of integrate-and-fire units against the plain steps of their contract."""
+
+import inspect
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from neurornn import generator
+from neurornn.kernel import Surrogate, library, lif_native, lif_sequence, lif_torch
+
+LEVELS = range(library.level() + 1)
+native = pytest.mark.skipif(not LEVELS, reason="the native library was not built here")
+QUICK = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+class Spike(torch.autograd.Function):
+    """A step forward, a surrogate backward: what every package of spiking networks is built on."""
+
+    @staticmethod
+    def forward(ctx, s: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
+        ctx.save_for_backward(s)
+        ctx.which = surrogate, slope
+        return (s > 0).to(s.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple:
+        (s,), (surrogate, k) = ctx.saved_tensors, ctx.which
+        slopes = {
+            Surrogate.SUPERSPIKE: 1 / (1 + k * s.abs()) ** 2,
+            Surrogate.TRIANGLE: torch.relu(1 - k * s.abs()),
+            Surrogate.ARCTAN: 1 / (1 + (k * s) ** 2),
+        }
+        return grad * slopes[surrogate], None, None
+
+
+def plain(
+    engine, x, start, noise, *, w_in, w_rec, bias, synapse, membrane, drive, threshold, adaptation, surrogate, slope
+):
+    """The contract, line by line."""
+    i, v, z, *rest = start
+    a = rest[0] if rest else torch.zeros_like(v)
+    rho, kappa = adaptation if adaptation is not None else (torch.zeros_like(threshold),) * 2
+    run = []
+    for t in range(x.shape[1]):
+        i = synapse * i + z @ w_rec.mT + x[:, t] @ w_in.mT + bias + (0 if noise is None else noise[:, t])
+        a = rho * a + z
+        v = membrane * v + drive * i - threshold * z.detach()
+        z = Spike.apply(v - threshold - kappa * a, surrogate, slope)
+        run.append(z)
+    state = (i, v, z.detach())
+    return torch.stack(run, 1), (*state, a) if adaptation is not None else state
+
+
+def problem(trials: int, steps: int, n: int, n_in: int, *, adaptive: bool, noisy: bool, seed: int = 0) -> dict:
+    stream = generator(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=stream, dtype=torch.float64)
+
+    spikes = (torch.rand(trials, n, generator=stream) < 0.2).double()
+    start = [0.3 * normal(trials, n), 0.5 * normal(trials, n), spikes]
+    if adaptive:
+        start.append(normal(trials, n).abs())
+    return {
+        "x": normal(trials, steps, n_in),
+        "start": tuple(start),
+        "noise": 0.1 * normal(trials, steps, n) if noisy else None,
+        "w_in": normal(n, n_in) / n_in**0.5,
+        "w_rec": normal(n, n) / n**0.5,
+        "bias": 0.1 * normal(n),
+        "synapse": 0.8 + 0.02 * normal(n),
+        "membrane": 0.9 + 0.02 * normal(n),
+        "drive": 0.5 + 0.02 * normal(n),
+        "threshold": 1.0 + 0.05 * normal(n),
+        "adaptation": (0.95 + 0.01 * normal(n), 0.1 + 0.01 * normal(n)) if adaptive else None,
+    }
+
+
+def every(given_: dict, change) -> dict:
+    """The same problem with `change` made to every tensor."""
+    found = {}
+    for name, value in given_.items():
+        if isinstance(value, tuple):
+            found[name] = tuple(change(one) for one in value)
+        else:
+            found[name] = None if value is None else change(value)
+    return found
+
+
+def leaves(given_: dict, names: tuple[str, ...]) -> list[Tensor]:
+    found = []
+    for name in names:
+        value = given_[name]
+        found += [one for one in (value if isinstance(value, tuple) else (value,)) if one is not None]
+    return found
+
+
+def answer(way, engine, given_: dict, names: tuple[str, ...], *, on_last: bool, **which) -> list[Tensor]:
+    for one in leaves(given_, names):
+        one.requires_grad_()
+        one.grad = None
+    rest = {name: value for name, value in given_.items() if name not in ("x", "start", "noise")}
+    spikes, state = way(engine, given_["x"], given_["start"], given_["noise"], **rest, **which)
+    weight = torch.linspace(-1, 1, spikes.numel(), dtype=spikes.dtype).reshape(spikes.shape).cos()
+    loss = (spikes * weight).sum() + 0.1 * spikes.mean() ** 2
+    if on_last:
+        loss = loss + sum((one * one).sum() for one in (*state[:2], *state[3:]))
+    loss.backward()
+    nothing = torch.zeros(())
+    grads = [nothing if one.grad is None else one.grad for one in leaves(given_, names)]
+    return [spikes.detach(), *(one.detach() for one in state), *grads]
+
+
+ALL = ("x", "start", "noise", "w_in", "w_rec", "bias", "synapse", "membrane", "drive", "threshold", "adaptation")
+WEIGHTS = ("x", "noise", "w_in", "w_rec", "bias")
+sizes = st.tuples(st.integers(1, 19), st.integers(1, 12), st.integers(1, 70), st.integers(1, 35))
+
+
+@pytest.mark.parametrize("surrogate", Surrogate)
+@QUICK
+@given(size=sizes, adaptive=st.booleans(), noisy=st.booleans(), on_last=st.booleans())
+def test_torch_is_the_contract(surrogate: Surrogate, size: tuple, adaptive: bool, noisy: bool, on_last: bool) -> None:
+    given_ = problem(*size, adaptive=adaptive, noisy=noisy)
+    ways = [
+        answer(way, lif_torch, given_, ALL, on_last=on_last, surrogate=surrogate, slope=3.0)
+        for way in (lif_sequence, plain)
+    ]
+    for got, wanted in zip(*ways, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-10)
+
+
+@native
+@pytest.mark.parametrize("level", LEVELS)
+@QUICK
+@given(
+    size=sizes,
+    adaptive=st.booleans(),
+    noisy=st.booleans(),
+    surrogate=st.sampled_from(Surrogate),
+    gain=st.sampled_from([-2.0, 0.0, 2.0]),
+)
+def test_native_is_the_contract(
+    level: int, size: tuple, adaptive: bool, noisy: bool, surrogate: Surrogate, gain: float
+) -> None:
+    """On numbers that float32 holds exactly, so that no spike can flip by rounding; few spikes, and many."""
+    given_ = problem(*size, adaptive=adaptive, noisy=noisy)
+
+    coarse = every(given_, lambda one: (one * 64).round() / 64)
+    n = size[2]
+    for name, exact in (("synapse", 0.5), ("membrane", 0.5), ("drive", 0.5)):
+        coarse[name] = torch.full((n,), exact, dtype=torch.float64)
+    coarse["bias"] = coarse["bias"] + gain * 0.25
+    if adaptive:
+        coarse["adaptation"] = (torch.full((n,), 0.5).double(), torch.full((n,), 0.125).double())
+    coarse["x"] = coarse["x"].round()
+    which = {"surrogate": surrogate, "slope": 2.0}
+    wanted = answer(plain, None, coarse, WEIGHTS, on_last=False, **which)
+    single = every(coarse, lambda one: one.detach().float())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "level", lambda: level)
+        got = answer(lif_sequence, lif_native, single, WEIGHTS, on_last=False, **which)
+    assert torch.equal(got[0].double(), wanted[0])
+    for a, b in zip(got, wanted, strict=True):
+        assert float((a - b).abs().max()) <= 1e-5 * max(float(b.abs().max()), 1e-3)
+
+
+@native
+def test_what_the_native_pass_does_not_cover_it_hands_on() -> None:
+    given_ = problem(3, 5, 20, 4, adaptive=True, noisy=False)
+    single = every(given_, Tensor.float)
+    which = {"surrogate": Surrogate.ARCTAN, "slope": 2.0}
+    got = answer(lif_sequence, lif_native, single, ALL, on_last=True, **which)
+    wanted = answer(lif_sequence, lif_torch, single, ALL, on_last=True, **which)
+    for a, b in zip(got, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", [lif_torch, pytest.param(lif_native, marks=native)])
+def test_empty_and_contradictory_inputs(engine) -> None:
+    for trials, steps in [(0, 4), (3, 0)]:
+        given_ = problem(trials, steps, 6, 2, adaptive=False, noisy=False)
+        single = every(given_, Tensor.float)
+        rest = {name: value for name, value in single.items() if name not in ("x", "start", "noise")}
+        spikes, state = lif_sequence(engine, single["x"], single["start"], None, **rest)
+        assert spikes.shape == (trials, steps, 6)
+        assert len(state) == 3 and state[0].shape == (trials, 6)
+    bare = inspect.unwrap(lif_sequence)
+    with pytest.raises(ValueError, match="`bias` must be of shape"):
+        bare(engine, single["x"], single["start"], None, **{**rest, "bias": torch.zeros(2)})
+    with pytest.raises(ValueError, match="`start` must be current, voltage, spikes"):
+        bare(engine, single["x"], single["start"][:2], None, **rest)
+    with pytest.raises(ValueError, match="`slope` must be a finite number above 0"):
+        bare(engine, single["x"], single["start"], None, **rest, slope=0.0)
