@@ -44,6 +44,7 @@ from .task import Darting as Darting
 from .task import DelayedMatch as DelayedMatch
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import Foraging as Foraging
+from .task import HeadDirection as HeadDirection
 from .task import Layout as Layout
 from .task import PlaceCode as PlaceCode
 from .task import SelfMotion as SelfMotion

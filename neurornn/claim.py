@@ -21,8 +21,8 @@ from neurornn.fit import train
 from neurornn.fit.build import build, describe
 from neurornn.library import find
 from neurornn.network import Network, rebuilt
-from neurornn.recording import Recording
 from neurornn.recipe import FitRecipe, Gate, load_fit_recipe
+from neurornn.recording import Recording
 from neurornn.source import load_recording
 from neurornn.study import STUDIES, AbstractStudy, Findings, Plan
 from neurornn.study.base import Say, quiet
@@ -239,8 +239,8 @@ def _recording(recipe: FitRecipe, *, stand_in: bool, say: Say) -> tuple[Recordin
         if not (stand_in and otherwise):
             raise
     note = (
-        f"SIMULATED DATA: the recording {named} can be had nowhere, so that {otherwise}, with known truth, stands in for "
-        f"it. `neurornn data fetch {named}` gets the real one."
+        f"SIMULATED DATA: the recording {named} can be had nowhere, so that {otherwise}, with known truth, stands in "
+        f"for it. `neurornn data fetch {named}` gets the real one."
     )
     say(note)
     return load_recording(otherwise), (note,)

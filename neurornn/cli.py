@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -173,14 +174,14 @@ def report(
     from neurornn.comparison import RidgePredictivity
     from neurornn.comparison import compare as compare_
     from neurornn.fit import Fit
+    from neurornn.page import report as report_
     from neurornn.perturb import lesion as lesion_
     from neurornn.reactivation import reactivate as reactivate_
-    from neurornn.page import report as report_
     from neurornn.source import load_recording
     from neurornn.statistics import laps
 
     saved = Fit.load(folder)
-    parts: dict[str, object] = {}
+    parts: dict[str, Any] = {}
     if recording is not None:
         brain = load_recording(recording)
         brain = brain.with_trials(laps(brain)) if "linear" in brain.behaviour else brain
@@ -250,11 +251,11 @@ def _say(line: str) -> None:
     out.print(f"[dim]·[/dim] {line}", highlight=False)
 
 
-def _show(quantities: object) -> None:
+def _show(quantities: Mapping[str, float]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("quantity")
     table.add_column("value", justify="right")
-    for name, value in dict(quantities).items():  # type: ignore[call-overload]
+    for name, value in quantities.items():
         table.add_row(name, f"{value:.4g}")
     out.print(table)
 

@@ -79,7 +79,9 @@ def report(
         ValueError: if a part cannot be drawn, or is a comparison without its nulls.
 
     Example:
-        >>> from neurornn import report  # report(fit, lesion=hurt, reactivation=quiet).save("report.html")
+        >>> from neurornn import report
+        >>> def page_of(fit, hurt, quiet):
+        ...     return report(fit, lesion=hurt, reactivation=quiet).save("report.html")
     """
     sections = [_section(name, part) for name, part in {"training": fit, **parts}.items()]
     references = dict.fromkeys(doi for part in parts.values() for doi in getattr(part, "references", ()))
@@ -102,7 +104,7 @@ def _section(name: str, part: Any) -> _Section:
     data = base64.b64encode(frame.to_csv().encode()).decode()
     summary = part.summary() if hasattr(part, "summary") else frame
     table = (
-        "" if name == "training" else summary.head(40).to_html(border=0, float_format=lambda v: f"{v:.3g}", na_rep="–")
+        "" if name == "training" else summary.head(40).to_html(border=0, float_format=lambda v: f"{v:.3g}", na_rep="")
     )
     return _Section(
         title=TITLES.get(name, name.replace("_", " ").capitalize()),
@@ -115,7 +117,7 @@ def _section(name: str, part: Any) -> _Section:
 
 
 def _facts(fit: Fit) -> list[tuple[str, str]]:
-    """What a reader needs to make the network again."""
+    """Return what a reader needs to make the network again."""
     facts = [("network", repr(fit.recipe.get("network", ""))), ("task", repr(fit.recipe.get("task", "")))]
     facts.append(("seed", str(fit.seed)))
     facts.extend((name, str(value)) for name, value in fit.versions.items())

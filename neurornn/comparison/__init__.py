@@ -14,7 +14,6 @@ from neurornn.comparison.ceiling import spearman_brown as spearman_brown
 from neurornn.comparison.ceiling import split_half as split_half
 from neurornn.comparison.cka import DebiasedCKA as DebiasedCKA
 from neurornn.comparison.cka import debiased_cka as debiased_cka
-from neurornn.comparison.result import Comparison as Comparison
 from neurornn.comparison.distributions import DistributionComparison as DistributionComparison
 from neurornn.comparison.distributions import UnitDistributions as UnitDistributions
 from neurornn.comparison.distributions import cliffs_delta as cliffs_delta
@@ -31,5 +30,6 @@ from neurornn.comparison.regressors import Clock as Clock
 from neurornn.comparison.regressors import Moving as Moving
 from neurornn.comparison.regressors import Space as Space
 from neurornn.comparison.regressors import splines as splines
+from neurornn.comparison.result import Comparison as Comparison
 from neurornn.comparison.ridge import RidgePredictivity as RidgePredictivity
 from neurornn.comparison.ridge import ridge_weights as ridge_weights

@@ -8,11 +8,11 @@ import pandas as pd
 from neurornn import _check
 from neurornn.comparison.alignment import Aligned, Where, aligned
 from neurornn.comparison.ceiling import Reliability
-from neurornn.comparison.result import Comparison
 from neurornn.comparison.effective import autocorrelation_time, n_effective
 from neurornn.comparison.job import LEAST_RELIABLE, Job, Progress, lap_reliability
 from neurornn.comparison.metric import AbstractMetric
 from neurornn.comparison.null import DEFAULT, Nulls, Records
+from neurornn.comparison.result import Comparison
 from neurornn.comparison.ridge import RidgePredictivity
 from neurornn.recording import Recording
 from neurornn.statistics.folds import Folds, blocked_folds

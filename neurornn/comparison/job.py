@@ -9,9 +9,9 @@ from jaxtyping import Float
 
 from neurornn.comparison.alignment import Aligned
 from neurornn.comparison.ceiling import Reliability, correlation, of_ceiling, split_half
-from neurornn.comparison.result import BOTH, TO_BRAIN, TO_MODEL
 from neurornn.comparison.metric import AbstractMetric, AbstractPredictivity, HeldOut
 from neurornn.comparison.null import shifted_scores
+from neurornn.comparison.result import BOTH, TO_BRAIN, TO_MODEL
 from neurornn.statistics.folds import Folds
 
 LEAST_RELIABLE = 0.3

@@ -22,7 +22,7 @@ SECOND = "#3d5a80"
 THIRD = "#c8761a"
 """One colour a role, everywhere: the animal, the network, a null, and two more."""
 
-LOOK = {
+LOOK: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.titlesize": 10.5,

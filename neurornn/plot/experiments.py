@@ -33,9 +33,12 @@ def _(comparison: Comparison) -> list[Figure]:
             finished(
                 drawing,
                 title="Held-out predictivity of each neuron.",
-                caption=f"{comparison.n_units} of {comparison.n_units_total} units with at least {comparison.min_spikes} spikes in "
-                f"{comparison.n_bins} bins of {comparison.dt:g} ms (about {comparison.n_effective:.0f} independent); gap "
-                f"{comparison.gap / 1000:.1f} s. Bars: medians over units with 95 % bootstrap intervals (for shifts, the middle "
+                caption=f"{comparison.n_units} of {comparison.n_units_total} units with at least "
+                f"{comparison.min_spikes} spikes in "
+                f"{comparison.n_bins} bins of {comparison.dt:g} ms (about {comparison.n_effective:.0f} "
+                f"independent); gap "
+                f"{comparison.gap / 1000:.1f} s. Bars: medians over units with 95 % bootstrap intervals (for "
+                f"shifts, the middle "
                 "95 %). b, c: each dot a neuron. " + comparison.ceiling,
                 alt=f"Bars of median held-out correlation: {text}. Two scatter plots of neurons.",
             )
@@ -99,7 +102,8 @@ def _(hurt: LesionTable) -> list[Figure]:
             finished(
                 drawing,
                 title=f"{hurt.perturbation.split(',')[0]} of {len(hurt.units)} units.",
-                caption="a: the effect (shaded: 95 % bootstrap over trials) beside that of matched random sets on the same trials and "
+                caption="a: the effect (shaded: 95 % bootstrap over trials) beside that of matched random sets on "
+                "the same trials and "
                 "the same noise. b: random sets of growing size (mean and standard deviation); diamond: these units.",
                 alt=f"Effect {hurt.effect:.3g}, mean control {float(hurt.control_effects.mean()):.3g}, p {hurt.p:.3g}.",
             )
@@ -138,8 +142,10 @@ def _(quiet: Reactivation) -> list[Figure]:
             finished(
                 drawing,
                 title="Without input.",
-                caption="a: positions visited in quiescence beside those of active runs, of quiescence without noise, of an "
-                "untrained network, and of the animal. b: decoded paths. c: how much of the quiescent variance lies in the main "
+                caption="a: positions visited in quiescence beside those of active runs, of quiescence without "
+                "noise, of an "
+                "untrained network, and of the animal. b: decoded paths. c: how much of the quiescent variance lies "
+                "in the main "
                 "directions of the active runs.",
                 alt="Densities of decoded positions, three decoded paths, and the overlap of activity subspaces.",
             )
@@ -178,8 +184,10 @@ def _(rest: Rest) -> list[Figure]:
             finished(
                 drawing,
                 title="The animal at rest.",
-                caption=f"a: positions decoded from {len(rest.rest)} of {rest.n_bins} bins of rest beside those on the runs. b: their "
-                "divergence beside that of shuffled cell identities. c: the population's directions at rest and on the runs.",
+                caption=f"a: positions decoded from {len(rest.rest)} of {rest.n_bins} bins of rest beside those on "
+                f"the runs. b: their "
+                "divergence beside that of shuffled cell identities. c: the population's directions at rest and on "
+                "the runs.",
                 alt=f"JS divergence of rest from runs {rest.divergence.js:.3f} nats, median of shuffles "
                 f"{float(np.median(rest.shuffled)):.3f}, uniform {rest.uniform:.3f}.",
             )

@@ -42,6 +42,7 @@ def _(fit: Fit) -> list[Figure]:
 @figures.register
 def _(tracking: Tracking) -> list[Figure]:
     frame = tracking.frame()
+    medians = tracking.summary().loc["held out"]
     with canvas(9.0, 4.6) as drawing:
         grid = drawing.add_gridspec(2, 4, width_ratios=[1, 1, 1, 1.15])
         held = np.flatnonzero(tracking.held_out)
@@ -78,19 +79,18 @@ def _(tracking: Tracking) -> list[Figure]:
                     marker=marker,
                     lw=0,
                 )
-            axis.hlines(frame[name][tracking.held_out].median(), place - 0.3, place + 0.3, color=INK, lw=1.6)
+            axis.hlines(medians[name], place - 0.3, place + 0.3, color=INK, lw=1.6)
         axis.set_xticks(range(3), ["network", "untrained", "standing\nstill"])
         axis.set(ylabel="error (% of the track)", ylim=(0, None))
         axis.set_title("every run", fontsize=9, fontweight="normal")
-        median = frame["network"][tracking.held_out].median()
         return [
             finished(
                 drawing,
                 title="The network follows the animal on runs that it never saw.",
-                caption="Six held-out runs, from the best to the worst: the animal's position, and what the network's "
-                "outputs stand for. Right: every run (diamonds: held out; line: their median) beside the nulls.",
-                alt=f"Position over time in six held-out runs. Median error of the network {median:.1f} % of the track, "
-                f"untrained {frame['untrained'][tracking.held_out].median():.0f} %, standing still "
-                f"{frame['standing_still'][tracking.held_out].median():.0f} %.",
+                caption="Six held-out runs, from the best to the worst: the animal's position, and what the "
+                "network's outputs stand for. Right: every run (diamonds: held out; line: their median) beside the "
+                "nulls.",
+                alt="Position over time in six held-out runs. Median errors, % of the track: "
+                + ", ".join(f"{name} {error:.1f}" for name, error in medians.items()),
             )
         ]

@@ -28,7 +28,7 @@ def _maps(beside: Beside) -> Figure:
                 axis = axes[row, column]
                 _heat(axis, _scaled(maps.maps[order], profile), maps)
                 if row == 0:
-                    n_tuned = int((profile.table["information_p"] < 0.05).sum())
+                    n_tuned = int(np.sum(profile.table["information_p"].to_numpy(dtype=float) < 0.05))
                     axis.set_title(f"{NAMES[source]}: {n_tuned} of {len(order)} tuned", color=COLOURS[source])
                 if column == 0:
                     axis.set_ylabel(f"unit   (runs {arrow})")
@@ -37,7 +37,8 @@ def _maps(beside: Beside) -> Figure:
         return finished(
             drawing,
             title="Place maps.",
-            caption="One row a unit, each scaled to its own maximum over both directions and sorted by where it fires most; "
+            caption="One row a unit, each scaled to its own maximum over both directions and sorted by where it "
+            "fires most; "
             "top: runs towards larger positions, bottom: back. Place-tuned: p < 0.05 against circular shifts.",
             alt="Heat maps of firing over position for the rat, the trained network and the untrained network.",
         )
@@ -74,7 +75,8 @@ def _every_map(profile: SpatialProfile, name: str) -> Figure:
         return finished(
             drawing,
             title=f"Every unit of the {name}.",
-            caption="Rate over position, from 0 up (colour: towards larger positions, grey: back); number: unit and bits/spike, "
+            caption="Rate over position, from 0 up (colour: towards larger positions, grey: back); number: unit and "
+            "bits/spike, "
             f"* p < 0.05 against circular shifts. Sorted by bits/s.{cut}",
             alt=f"Small curves of firing over position for {len(order)} units of the {name}.",
         )
@@ -112,10 +114,13 @@ def _statistics(beside: Beside) -> Figure:
         return finished(
             drawing,
             title="The same statistics of both.",
-            caption="A dot a unit, a bar the median; dashed: median over units of the 95th percentile of circular shifts. Rates "
-            "and intervals of the networks are those of Poisson spikes at the animal's mean rates, so that CV2 and Fano show "
+            caption="A dot a unit, a bar the median; dashed: median over units of the 95th percentile of circular "
+            "shifts. Rates "
+            "and intervals of the networks are those of Poisson spikes at the animal's mean rates, so that CV2 and "
+            "Fano show "
             "what rate modulation alone gives.",
-            alt="Ten strips of dots comparing the rat, the network and an untrained network. Median spatial information "
+            alt="Ten strips of dots comparing the rat, the network and an untrained network. Median spatial "
+            "information "
             f"{medians.loc['bits_per_spike', 'brain']:.2f}, {medians.loc['bits_per_spike', 'model']:.2f} and "
             f"{medians.loc['bits_per_spike', 'untrained']:.2f} bits/spike.",
         )
@@ -150,7 +155,8 @@ def _(decodings: Decodings) -> list[Figure]:
             finished(
                 drawing,
                 title="What the populations say.",
-                caption="Where the decoder puts the animal, for each true position, on held-out stretches; median errors in the "
+                caption="Where the decoder puts the animal, for each true position, on held-out stretches; median "
+                "errors in the "
                 "titles. Right: distribution of the errors, dashed: median error of shuffles.",
                 alt=f"Confusion matrices of decoded against true position. Median errors: {shares}.",
             )

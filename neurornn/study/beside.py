@@ -65,7 +65,10 @@ class Beside:
         medians = frame.groupby("source", sort=False)[names].median().T
         medians.loc["share of place-tuned units (p < 0.05)"] = frame.groupby("source", sort=False)["place_tuned"].mean()
         for name in ("rate", "cv", "cv2", "lv", "fano"):
-            medians.loc[f"{name} (spikes)"] = {s: float(t.frame()[name].median()) for s, t in self.trains.items()}
+            medians.loc[f"{name} (spikes)"] = {
+                source: float(np.nanmedian(trains.frame()[name].to_numpy(dtype=float)))
+                for source, trains in self.trains.items()
+            }
         return medians
 
 
@@ -85,8 +88,8 @@ class Decodings:
     def methods(self) -> str:
         """How this was made."""
         return (
-            f"{self.decoded['brain'].methods} {self.encoded['brain'].methods} The networks were observed through Poisson "
-            "spikes of as many units as were recorded, at the animal's mean rates, on the animal's own runs."
+            f"{self.decoded['brain'].methods} {self.encoded['brain'].methods} The networks were observed through "
+            "Poisson spikes of as many units as were recorded, at the animal's mean rates, on the animal's own runs."
         )
 
     @property
@@ -126,10 +129,14 @@ def profiles(
 ) -> Beside:
     """Measure the three with one set of bins."""
     bins = replace(place, extent=_extent(brain, place))
-    spatial = [spatial_profile(one, bins, n_shifts=n_shifts, seed=seed) for one in (brain, model, untrained)]
+
+    def profile(one: Recording) -> SpatialProfile:
+        return spatial_profile(one, bins, n_shifts=n_shifts, seed=seed)
+
     seen = {"brain": brain, "model": observed_like(model, brain, seed=seed)}
     seen["untrained"] = observed_like(untrained, brain, seed=seed)
-    return Beside(*spatial, {name: spike_trains(_runs(one)) for name, one in seen.items()})
+    trains = {name: spike_trains(_runs(one)) for name, one in seen.items()}
+    return Beside(profile(brain), profile(model), profile(untrained), trains)
 
 
 def decodings(brain: Recording, model: Recording, untrained: Recording, place: PlaceBins, *, seed: int) -> Decodings:

@@ -111,7 +111,8 @@ def rest_profile(
     move = place.movement(runs)
     edges = place.edges(move.position)
     model = rate_histogram(move, edges, smoothing=place.smoothing)
-    whole = brain.with_trials(epochs[["start", "stop"]].reset_index(drop=True)).binned(place.dt).values
+    stretches = pd.DataFrame({name: np.asarray(epochs[name], dtype=float) for name in ("start", "stop")})
+    whole = brain.with_trials(stretches).binned(place.dt).values
     counts = whole[np.nansum(whole, axis=1) >= min_spikes]
     if len(counts) < 50:
         got = f"{len(counts)} of {len(whole)} bins"
@@ -135,8 +136,8 @@ def rest_profile(
         for _ in range(n_shuffles)
     ]
     methods = (
-        f"Bayesian decoder with rates from the runs ({place.text}) applied to {place.dt:g} ms bins of rest with at least "
-        f"{min_spikes} spikes; divergence from the distribution decoded on held-out bins of the runs: "
+        f"Bayesian decoder with rates from the runs ({place.text}) applied to {place.dt:g} ms bins of rest with at "
+        f"least {min_spikes} spikes; divergence from the distribution decoded on held-out bins of the runs: "
         f"{histogram_divergence(rest, decoded_run, extent=extent).methods} Nulls: {n_shuffles} shuffles of the cells' "
         f"identities; uniform. Overlap: {overlap.methods} Null: each unit's rest shifted in time by itself."
     )

@@ -1,6 +1,7 @@
 """The main job: a network that tracks position on an animal's own track, beside the animal's units."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from jaxtyping import Bool
 from neurornn import _check
 from neurornn.comparison import Moving, RidgePredictivity, compare
 from neurornn.comparison.result import Comparison
-from neurornn.errors import RecordingError
+from neurornn.errors import NotConverged, RecordingError
 from neurornn.fit import Fit, train
 from neurornn.perturb import LesionTable, lesion
 from neurornn.reactivation import Reactivation, reactivate
@@ -109,7 +110,8 @@ class TrackStudy(AbstractStudy):
         }
         note = (
             f"Held out of the network's training: the movement of {int(held_out.sum())} of {len(held_out)} runs, in "
-            f"{self.blocks} contiguous blocks. No network saw a neuron; neurons are predicted on held-out blocks of time."
+            f"{self.blocks} contiguous blocks. No network saw a neuron; neurons are predicted on held-out blocks of "
+            f"time."
         )
         headline = _headline(session, quantities)
         return Findings(quantities, fit, headline, parts, (*plan.notes, note), plan.title)
@@ -140,7 +142,7 @@ class TrackStudy(AbstractStudy):
         whole = runs.with_trials(laps(runs, position=self.position, margin=60_000.0))
         learnt = TrackIntegration.from_recording(whole, trials=np.flatnonzero(~held_out).tolist(), signal=self.position)
         task = plan.task(length=learnt.length, origin=learnt.origin, unit=learnt.unit, speeds=learnt.speeds)
-        plan.say(f"training on {type(task).__name__}, {task.length:.0f} {learnt.unit} of track")
+        plan.say(f"training on {type(task).__name__}, {learnt.length:.0f} {learnt.unit} of track")
         return train(plan.network(task, plan.seed), task, seed=plan.seed, progress=plan.progress, **plan.train)
 
     def _compare(self, plan: Plan, fit: Fit, runs: Recording) -> Comparison:
@@ -156,13 +158,15 @@ class TrackStudy(AbstractStudy):
         )
 
     def _lesion(self, plan: Plan, fit: Fit, beside: Beside) -> LesionTable:
-        """Silence the units with the most spatial information among those that pass their shifts."""
+        """Silence the units whose activity position explains best, among those that pass their shifts."""
         table = beside.model.frame()
-        tuned = table[(table["information_p"] < 0.05) & (table["rate"] > 0)]
-        best = tuned.sort_values("bits_per_second", ascending=False).index[: self.lesioned]
-        return lesion(
-            fit, [int(unit) for unit in best], controls=self.controls, trials=self.lesion_trials, seed=plan.seed
-        )
+        column = {name: table[name].to_numpy(dtype=float) for name in ("information_p", "position_r2")}
+        tuned = np.flatnonzero((column["information_p"] < 0.05) & np.isfinite(column["position_r2"]))
+        if len(tuned) == 0:
+            got, fix = "none among the network's", "Train longer, or with a task that needs position."
+            _check.fail("TrackStudy", "network", "with place-tuned units", got, fix, error=NotConverged)
+        best = tuned[np.argsort(-column["position_r2"][tuned], kind="stable")][: self.lesioned]
+        return lesion(fit, best.tolist(), controls=self.controls, trials=self.lesion_trials, seed=plan.seed)
 
 
 def _quantities(
@@ -175,28 +179,27 @@ def _quantities(
     quiet: Reactivation,
     rest: Rest,
 ) -> dict[str, float]:
-    """Every number that a gate may ask for."""
+    """Return every number that a gate may ask for."""
     assert session.spikes is not None
     runs = tracking.frame()
-    ours = runs[runs["held_out"]]
+    held_out = runs["held_out"].to_numpy(dtype=bool)
     named = {
         "n_units": float(session.n_units),
         "n_spikes": float(sum(map(len, session.spikes))),
-        "tracking_error": float(ours["network"].median()),
-        "tracking_error_untrained": float(ours["untrained"].median()),
-        "tracking_error_standing_still": float(ours["standing_still"].median()),
+        "tracking_error": _median(runs["network"], held_out),
+        "tracking_error_untrained": _median(runs["untrained"], held_out),
+        "tracking_error_standing_still": _median(runs["standing_still"], held_out),
     }
-    for source, row in decoding.frame().iterrows():
-        named[f"{source}_bits_per_spike"] = float(row["population_bits_per_spike"])
-        named[f"{source}_decoding_error"] = 100 * float(row["median_share_of_track"])
-        track = row["median_error"] / row["median_share_of_track"]
-        named[f"{source}_decoding_chance"] = 100 * float(row["chance_median_error"] / track)
-    for source in ("brain", "model", "untrained"):
-        frame = getattr(beside, source).frame()
-        named[f"{source}_spatial_information"] = float(frame["bits_per_spike"].median())
-        named[f"{source}_place_tuned"] = float((frame["information_p"] < 0.05).mean())
+    for source, one in decoding.decoded.items():
+        named[f"{source}_bits_per_spike"] = decoding.encoded[source].population
+        named[f"{source}_decoding_error"] = 100 * one.median / one.track
+        named[f"{source}_decoding_chance"] = 100 * float(np.median(one.chance)) / one.track
+    for source, profile in (("brain", beside.brain), ("model", beside.model), ("untrained", beside.untrained)):
+        frame = profile.frame()
+        named[f"{source}_spatial_information"] = _median(frame["bits_per_spike"])
+        named[f"{source}_place_tuned"] = float(np.mean(frame["information_p"].to_numpy(dtype=float) < 0.05))
     for source in ("model", "untrained", "behaviour", "time", "shifted"):
-        named[f"predictivity_{source}"] = float(comparison.of(source, "r").median())
+        named[f"predictivity_{source}"] = _median(comparison.of(source, "r"))
     named["lesion_effect"], named["lesion_p"] = hurt.effect, hurt.p
     named["lesion_controls"] = float(hurt.control_effects.mean())
     named["rest_js"], named["rest_js_uniform"], named["rest_p"] = rest.divergence.js, rest.uniform, rest.p
@@ -211,19 +214,24 @@ def _quantities(
     return named
 
 
+def _median(values: Any, where: Bool[np.ndarray, " row"] | slice = slice(None)) -> float:
+    return float(np.nanmedian(np.asarray(values, dtype=float)[where]))
+
+
 def _headline(session: Recording, found: dict[str, float]) -> pd.DataFrame:
-    """Return what a reader wants to know first: the animal, the network, and what neither of them must be mistaken for."""
+    """Return what a reader wants to know first: the animal, the network, and what neither must be mistaken for."""
 
     def row(rat: str, model: str, untrained: str, chance: str) -> dict[str, str]:
         return {"rat": rat, "network": model, "untrained network": untrained, "null": chance}
 
-    def each(name: str, form: str) -> list[str]:
-        return [form.format(found[f"{source}_{name}"]) for source in ("brain", "model", "untrained")]
+    def each(name: str, form: str, chance: str) -> dict[str, str]:
+        rat, model, untrained = (form.format(found[f"{source}_{name}"]) for source in ("brain", "model", "untrained"))
+        return row(rat, model, untrained, chance)
 
     def share(name: str) -> str:
         return f"{100 * found[name]:.0f} %"
 
-    dash = "–"
+    dash = ""
     rows = {
         "recorded": row(f"{session.n_units} units, {found['n_spikes']:,.0f} spikes", dash, dash, dash),
         "position error on held-out runs, of the track": row(
@@ -233,12 +241,12 @@ def _headline(session: Recording, found: dict[str, float]) -> pd.DataFrame:
             f"{found['tracking_error_standing_still']:.1f} % (standing still)",
         ),
         "place-tuned units (p < 0.05 of circular shifts)": row(
-            *(share(f"{source}_place_tuned") for source in ("brain", "model", "untrained")), "5 %"
+            share("brain_place_tuned"), share("model_place_tuned"), share("untrained_place_tuned"), "5 %"
         ),
-        "spatial information, median (bits/spike)": row(*each("spatial_information", "{:.2f}"), "see below"),
-        "population, held out (bits/spike)": row(*each("bits_per_spike", "{:.2f}"), "0 (mean rate)"),
-        "position decoded from spikes, median error": row(
-            *each("decoding_error", "{:.1f} %"), f"{found['brain_decoding_chance']:.0f} % (shuffled)"
+        "spatial information, median (bits/spike)": each("spatial_information", "{:.2f}", "see below"),
+        "population, held out (bits/spike)": each("bits_per_spike", "{:.2f}", "0 (mean rate)"),
+        "position decoded from spikes, median error": each(
+            "decoding_error", "{:.1f} %", f"{found['brain_decoding_chance']:.0f} % (shuffled)"
         ),
         "held-out correlation with the rat's units, median": row(
             dash,

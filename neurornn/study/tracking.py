@@ -36,9 +36,9 @@ class Tracking:
     unit: str
 
     methods = (
-        "The network saw the animal's velocity and heading from the start of each run and was told its first position. "
-        "Error: mean absolute difference between the position its outputs stand for and the animal's, per run, as a share "
-        "of the track. Nulls: the same network before training, and standing still at the start."
+        "The network saw the animal's velocity and heading from the start of each run and was told its first "
+        "position. Error: mean absolute difference between the position its outputs stand for and the animal's, per "
+        "run, as a share of the track. Nulls: an untrained network of the same build, and standing still at the start."
     )
     references = ("10.48550/arXiv.1803.07770",)
 
@@ -62,7 +62,10 @@ class Tracking:
 
     def summary(self) -> pd.DataFrame:
         """Return median errors over held-out and over other runs, % of the track."""
-        return self.frame().groupby("held_out")[["network", "untrained", "standing_still"]].median()
+        frame = self.frame()
+        parts = {name: frame[frame["held_out"] == held] for name, held in (("held out", True), ("others", False))}
+        columns = ["network", "untrained", "standing_still"]
+        return pd.DataFrame({name: part[columns].median() for name, part in parts.items()}).T
 
 
 def track_animal(fit: Fit, brain: Recording, held_out: Bool[np.ndarray, " trial"], *, seed: int) -> Tracking:
