@@ -68,6 +68,7 @@ class Network(nn.Module):
             rest.
         noise: of the recurrent units: a standard deviation (Gaussian), or a noise object.
         readout_bias: whether the heads have a bias $c$.
+        encoder_bias: whether the encoder has a bias $e$.
         seed: of the encoder's and the readout's initial weights.
 
     Raises:
@@ -92,6 +93,7 @@ class Network(nn.Module):
         n_start: int = 0,
         noise: float | AbstractNoise = 0.0,
         readout_bias: bool = True,
+        encoder_bias: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -113,7 +115,7 @@ class Network(nn.Module):
             bound = 1 / math.sqrt(self.n_start)
             drawn = torch.rand(cell.n_units, self.n_start, generator=stream)
             self.encoder = nn.Parameter(bound * (2 * drawn - 1))
-            self.encoder_bias = nn.Parameter(torch.zeros(cell.n_units))
+            self.encoder_bias = nn.Parameter(torch.zeros(cell.n_units)) if encoder_bias else None
 
     @property
     def n_in(self) -> int:
@@ -143,12 +145,13 @@ class Network(nn.Module):
     def initial(self, n_trials: int, start: Float[Tensor, "*stack trial start"] | None = None) -> State:
         """Return the first state: at rest, or where the encoder puts it."""
         rest = self.cell.initial(n_trials)
-        if self.encoder is None or self.encoder_bias is None:
+        if self.encoder is None:
             return rest
         if start is None or start.shape[-1] != self.n_start:
             fix = "Pass `trials.start`, or build the network with n_start=0."
             _check.fail("Network", "start", f"given, with {self.n_start} columns", start, fix)
-        return (start @ self.encoder.mT + self.encoder_bias, *rest[1:])
+        first = start @ self.encoder.mT
+        return (first if self.encoder_bias is None else first + self.encoder_bias, *rest[1:])
 
     def forward(
         self,

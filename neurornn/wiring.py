@@ -43,6 +43,8 @@ class Dense(AbstractWiring):
     Args:
         n_units: number of units, $N$.
         gain: $g$.
+        uniform: whether the initial weights are even between $\pm g/\sqrt N$ instead, as torch draws them: a third of
+            the variance.
         seed: of the initial weights.
 
     Example:
@@ -52,11 +54,13 @@ class Dense(AbstractWiring):
     """
 
     @recorded
-    def __init__(self, n_units: int, *, gain: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, n_units: int, *, gain: float = 1.0, uniform: bool = False, seed: int = 0) -> None:
         super().__init__()
         self.n_units = _check.count("Dense", "n_units", n_units)
         scale = _check.not_negative("Dense", "gain", gain) / self.n_units**0.5
-        self.weight = nn.Parameter(scale * torch.randn(n_units, n_units, generator=generator(seed)))
+        stream, shape = generator(seed), (n_units, n_units)
+        drawn = 2 * torch.rand(shape, generator=stream) - 1 if uniform else torch.randn(shape, generator=stream)
+        self.weight = nn.Parameter(scale * drawn)
 
     def forward(self) -> Tensor:
         return self.weight

@@ -17,16 +17,21 @@ class GRU(AbstractCell):
       n = \tanh(W_n x + b_n + q\,(U_n r' + c_n)),\quad h = (1-z)\,n + z\,h' + \xi$$
 
     where $r'$ is what the units sent and $h'$ what they remember (the same without an intervention). The gates are
-    stacked in torch's order, $q, z, n$, so that weights can be exchanged with `torch.nn.GRU`.
+    stacked in torch's order, $q, z, n$, so that weights can be exchanged with `torch.nn.GRU`. With a time constant the
+    units are leaky, $h = h' + \frac{\Delta t}{\tau}(1-z)(n - h') + \xi$, which is the same at $\tau = \Delta t$.
 
     Args:
         n_in: number of input channels.
         n_units: number of units.
-        dt: the time that a step stands for, ms. It enters no equation.
+        dt: the time that a step stands for, ms. Without `tau` it enters no equation.
+        tau: time constant of leaky units, ms, at least `dt`; units that are not leaky where absent.
         seed: of all initial weights, uniform in $\pm 1/\sqrt{N}$.
 
     Shapes:
         state `(h,)`, each `(trial, unit)`.
+
+    Raises:
+        ValueError: if the time constant is below `dt`.
 
     References:
         Cho et al. (2014), doi:10.3115/v1/D14-1179.
@@ -45,9 +50,14 @@ class GRU(AbstractCell):
     b_rec: nn.Parameter
 
     @recorded
-    def __init__(self, n_in: int, n_units: int, *, dt: float = 20.0, seed: int = 0) -> None:
+    def __init__(
+        self, n_in: int, n_units: int, *, dt: float = 20.0, tau: float | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         _sizes(self, "GRU", n_in, n_units, dt)
+        if tau is not None and _check.positive("GRU", "tau", tau) < dt:
+            _check.fail("GRU", "tau", f"at least `dt` = {dt:g} ms", tau, "Take a smaller `dt`, or leave it out.")
+        self.leak = None if tau is None else dt / tau
         _gates(self, 3, seed)
 
     def initial(self, n_trials: int) -> State:
@@ -78,7 +88,8 @@ class GRU(AbstractCell):
         drive = n_x + q * n_r
         if current is not None:
             drive = drive + current
-        h = (1 - z) * torch.tanh(drive) + z * h
+        new = torch.tanh(drive)
+        h = (1 - z) * new + z * h if self.leak is None else h + self.leak * (1 - z) * (new - h)
         if noise is not None:
             h = h + noise
         return h, (h,)

@@ -32,6 +32,7 @@ from neurornn.task import (
     DelayedMatch,
     EvidenceAccumulation,
     Foraging,
+    HeadDirection,
     PlaceCode,
     Speeds,
     TrackIntegration,
@@ -43,7 +44,7 @@ from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
 _CELLS = (LeakyRate, GRU, LSTM)
 _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise)
-_TASKS = (TrackIntegration, ArenaIntegration, EvidenceAccumulation, DelayedMatch)
+_TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)

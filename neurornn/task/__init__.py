@@ -9,6 +9,7 @@ from neurornn.task.code import Layout as Layout
 from neurornn.task.code import PlaceCode as PlaceCode
 from neurornn.task.code import VonMises as VonMises
 from neurornn.task.decision import EvidenceAccumulation as EvidenceAccumulation
+from neurornn.task.heading import HeadDirection as HeadDirection
 from neurornn.task.memory import DelayedMatch as DelayedMatch
 from neurornn.task.motion import AbstractMotion as AbstractMotion
 from neurornn.task.motion import Darting as Darting

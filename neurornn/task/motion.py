@@ -159,10 +159,14 @@ class Darting(AbstractMotion):
     its speed and turns to run along the wall. The defaults are ten times as fast as a rat: mean speed 1.02 m/s.
     Each step is drawn afresh, so the statistics belong to the step: the turn of a step is `turning` times `dt`.
 
+    With `pull` $k$ every step also goes $k\,(m - x)$ towards the middle $m$ of the box, whatever its length: the animal
+    is biased to stay there.
+
     Args:
         scale: of the Rayleigh law of speed, m/s.
         turning: standard deviation of the turn in a step over the length of the step, rad/s.
         reach: distance within which a wall slows and turns the animal, m.
+        pull: $k$, the fraction of the way to the middle that each step adds.
 
     Raises:
         ValueError: if a number is out of its range; the message names it.
@@ -176,14 +180,18 @@ class Darting(AbstractMotion):
     References:
         B. Sorscher et al. (2023), A unified theory for the computational and mechanistic origins of grid cells,
         doi:10.1016/j.neuron.2022.10.003. U. M. Erdem and M. Hasselmo (2012), A goal-directed spatial navigation model
-        using forward trajectory planning based on grid cells, doi:10.1111/j.1460-9568.2012.08015.x.
+        using forward trajectory planning based on grid cells, doi:10.1111/j.1460-9568.2012.08015.x. N. Krishna et al.
+        (2025), Sufficient conditions for offline reactivation in recurrent neural networks,
+        doi:10.48550/arXiv.2505.17003 (the pull).
     """
 
     scale: float = 0.26 * math.pi
     turning: float = 11.52
     reach: float = 0.03
+    pull: float = 0.0
 
     def __post_init__(self) -> None:
+        _check.fraction("Darting", "pull", self.pull)
         _check.positive("Darting", "scale", self.scale)
         _check.not_negative("Darting", "turning", self.turning)
         _check.not_negative("Darting", "reach", self.reach)
@@ -209,6 +217,8 @@ class Darting(AbstractMotion):
             stride = seconds * torch.where(blocked, 0.25, 1.0) * speed[:, step]
             heading = heading + turn[:, step] + torch.where(blocked, along, 0.0)
             moved = stride[:, None] * torch.stack([heading.cos(), heading.sin()], dim=1)
+            if self.pull:
+                moved = moved + self.pull * (size / 2 - position)
             position = torch.minimum((position + moved).clamp(min=0.0), size)
             path.append(position)
             headings.append(heading)
