@@ -1,6 +1,7 @@
 """A figure as the page shows it, the look that all of them share, and the one function that draws a result."""
 
 import base64
+import html
 import io
 import textwrap
 from collections.abc import Iterator
@@ -62,6 +63,11 @@ class Figure:
     caption: str
     alt: str
     svg: str
+
+    def _repr_html_(self) -> str:
+        """Show the figure in a notebook, with its caption below it."""
+        image = f'<img src="data:image/svg+xml;base64,{self.svg}" alt="{html.escape(self.alt)}" style="width: 100%">'
+        return f"<figure>{image}<figcaption><b>{self.title}</b> {self.caption}</figcaption></figure>"
 
 
 @contextmanager
