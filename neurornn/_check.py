@@ -20,11 +20,11 @@ def fail(owner: str, name: str, must: str, got: Any, fix: str = "", *, error: ty
 
 
 def shown(value: Any) -> str:
-    """Return `value` as a short text: arrays by shape, long texts cut."""
+    """Return `value` as a short text: arrays by shape, numbers of numpy as plain ones, long texts cut."""
     shape = getattr(value, "shape", None)
     if shape is not None and len(shape) > 0:
         return f"an array of shape {tuple(shape)}"
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 120 else text[:117] + "..."
 
 

@@ -206,7 +206,8 @@ def _typed(frame: pd.DataFrame, kinds: Mapping[str, str] | None) -> pd.DataFrame
     missing = [name for name in kinds if name not in frame and len(frame)]
     if missing:
         fix = "The file was changed after neurornn wrote it."
-        _check.fail("read_nwb", "columns", f"{list(kinds)}", f"none called {missing[0]!r}", fix, error=RecordingError)
+        must, got = f"those that were written ({', '.join(kinds)})", f"none called {missing[0]}"
+        _check.fail("read_nwb", "columns", must, got, fix, error=RecordingError)
     typed = pd.DataFrame({name: pd.Series(frame[name] if name in frame else [], dtype=kinds[name]) for name in kinds})
     typed.index = frame.index
     return typed

@@ -11,8 +11,8 @@ from neurornn.recording import Recording
 def laps(recording: Recording, *, position: str = "linear", zone: float = 0.15, margin: float = 500.0) -> pd.DataFrame:
     """Return one row for each run between the two ends of a track, in order of time.
 
-    A run starts when the animal last leaves one end zone and stops when it first enters the other one; `margin` is added
-    on both sides where the neighbouring runs allow it. Visits that return to the same end are no laps.
+    A run starts when the animal last leaves one end zone and stops when it first enters the other one; `margin` is
+    added on both sides where the neighbouring runs allow it. Visits that return to the same end are no laps.
 
     Args:
         recording: with a one-dimensional signal `position`, within whose finite range the track lies.

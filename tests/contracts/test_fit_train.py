@@ -189,7 +189,9 @@ def test_a_gradient_that_is_not_finite_is_named():
 
 
 def test_a_score_that_is_not_finite_stops():
-    with pytest.raises(Diverged, match=r"the validation score \(Breaks.score\) is nan"):
+    with pytest.raises(
+        Diverged, match=r"the validation score \(Breaks.score\) is nan\. Check the outputs, or the task's mask"
+    ):
         train(a_network(), Breaks(chance=0.0, bad_score=True), steps=2, batch=2, validate_every=1, progress=False)
 
 

@@ -165,7 +165,7 @@ def test_what_cannot_be_saved_leaves_the_old_file(session: Recording, tmp_path: 
     with pytest.raises(RecordingError, match="`value` must be text, numbers, lists or tables of them"):
         save_recording(odd, path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
-    with pytest.raises(RecordingError, match=r"a path that ends in .h5; got .*a.nwb"):
+    with pytest.raises(RecordingError, match=r"save_recording: `path` must be a path that ends in \.h5; got .*a\.nwb"):
         save_recording(session, tmp_path / "a.nwb")
     wide = session.with_trials(session.trials.assign(**{"a/b": 1}))
     with pytest.raises(RecordingError, match="named by text without '/'; got 'a/b'"):

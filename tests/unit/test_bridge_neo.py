@@ -131,11 +131,15 @@ def test_brian_seconds_read_as_ms_are_refused() -> None:
 
 
 def test_what_is_no_block_is_refused() -> None:
-    with pytest.raises(RecordingError, match=r"`block` must be a neo.Block; got 'SpikeTrain'"):
+    with pytest.raises(
+        RecordingError, match=r"from_neo: `block` must be a neo\.Block; got 'SpikeTrain'\. Put the segment or the"
+    ):
         from_neo(train([0.5]))  # type: ignore[arg-type]
-    with pytest.raises(RecordingError, match="one with a segment; got 'none'"):
+    with pytest.raises(RecordingError, match="from_neo: `block` must be one with a segment; got 'none'"):
         from_neo(neo.Block())
-    with pytest.raises(RecordingError, match="got 'an empty one'"):
+    with pytest.raises(
+        RecordingError, match=r"from_neo: `segments\[0\]` must be one with spike trains or signals; got 'an empty one'"
+    ):
         from_neo(block(neo.Segment()))
     only_beside = neo.Segment()
     only_beside.irregularlysampledsignals.append(neo.IrregularlySampledSignal([0, 1] * pq.s, [1, 2] * pq.cm))
@@ -149,7 +153,9 @@ def test_signals_that_differ_between_segments_are_refused() -> None:
         part = neo.Segment()
         part.analogsignals.append(neo.AnalogSignal(np.ones((3, 1)), units="mV", sampling_period=step * pq.ms))
         parts.append(part)
-    with pytest.raises(RecordingError, match="alike in every segment, with one sampling step"):
+    with pytest.raises(
+        RecordingError, match=r"from_neo: `analogsignals` must be alike in every segment.* Resample them"
+    ):
         from_neo(block(*parts))
 
 
@@ -157,7 +163,7 @@ def test_times_without_a_unit_of_time_are_refused() -> None:
     made = neo.Segment()
     made.spiketrains.append(train([0.5]))
     made.spiketrains[0].t_stop = 3.0 * pq.mV
-    with pytest.raises(RecordingError, match="must be in a unit of time"):
+    with pytest.raises(RecordingError, match=r"from_neo: `times` must be in a unit of time; .* State s, ms or us when"):
         from_neo(block(made))
 
 

@@ -95,9 +95,11 @@ def test_what_we_write_pynwb_reads(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     recording = Recording(0.0, 9.0, spikes=[np.array([3.0])])
-    with pytest.raises(RecordingError, match=r"a path that ends in .nwb; got .*a.h5"):
+    with pytest.raises(RecordingError, match=r"write_nwb: `path` must be a path that ends in \.nwb; got .*a\.h5"):
         write_nwb(recording, tmp_path / "a.h5")
-    with pytest.raises(RecordingError, match="a time with its time zone"):
+    with pytest.raises(
+        RecordingError, match=r"write_nwb: `session_start` must be a time with its time zone; .* Give it tzinfo"
+    ):
         write_nwb(recording, tmp_path / "a.nwb", session_start=datetime(2024, 5, 6))
     mixed = Recording(0.0, 9.0, spikes=[np.array([3.0])] * 2, units=pd.DataFrame({"a": ["x", None]}))
     with pytest.raises(RecordingError, match=r"`column a` must be all numbers, all texts .*fill what is missing"):
@@ -112,5 +114,8 @@ def test_a_file_changed_after_it_was_written_is_refused(tmp_path: Path) -> None:
         names = [name for name in file["units"].attrs["colnames"] if name != "area"]
         file["units"].attrs["colnames"] = names
         del file["units/area"]
-    with pytest.raises(RecordingError, match=r"none called 'area'.*changed after neurornn wrote it"):
+    with pytest.raises(
+        RecordingError,
+        match=r"read_nwb: `columns` must be those .*; got 'none called area'.*changed after neurornn wrote",
+    ):
         read_nwb(path)

@@ -65,9 +65,9 @@ def test_rest_is_busier_in_replay(session: Recording) -> None:
 
 
 def test_impossible_sessions_are_refused() -> None:
-    with pytest.raises(ValueError, match="`n_units` must be a whole number, 4 or above; got 3"):
+    with pytest.raises(ValueError, match="simulated_track: `n_units` must be a whole number, 4 or above; got 3"):
         simulated_track(0, n_units=3)
-    with pytest.raises(ValueError, match="`rest` must be a finite number above 0"):
+    with pytest.raises(ValueError, match="simulated_track: `rest` must be a finite number above 0"):
         simulated_track(0, rest=0.0)
-    with pytest.raises(ValueError, match="`seed` must be a whole number, 0 or above"):
+    with pytest.raises(ValueError, match="simulated_track: `seed` must be a whole number, 0 or above"):
         simulated_track(-1)

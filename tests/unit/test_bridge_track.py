@@ -66,11 +66,17 @@ def test_without_a_held_end_there_is_no_rest() -> None:
 def test_what_is_no_track_is_refused() -> None:
     times, pixels, _ = shuttle(0.4)
     with pytest.raises(
-        RecordingError, match=r"measured while the animal moved; got '0 usable of .*NaN or held everywhere"
+        RecordingError,
+        match=r"along_track: `position` must be measured while the animal moved; got '0 "
+        r"usable of .*NaN or held everywhere",
     ):
         along_track(times, np.full_like(pixels, np.nan))
-    with pytest.raises(RecordingError, match=r"one of two or more laps; got '1 in 1\.6 s'"):
+    with pytest.raises(
+        RecordingError, match=r"along_track: `position` must be one of two or more laps; got '1 in 1\.6 s'\. Check that"
+    ):
         along_track(times[:100], pixels[:100])
-    with pytest.raises(ValueError, match="`smoothing` must be a finite number above 0"):
+    with pytest.raises(ValueError, match="along_track: `smoothing` must be a finite number above 0"):
         along_track(times, pixels, smoothing=0.0)
+    with pytest.raises(ValueError, match=r"along_track: `held` must be a finite number above 0; got -1.0"):
+        along_track(times, pixels, held=-1.0)
     assert isinstance(along_track(times, pixels).laps, pd.DataFrame)

@@ -166,7 +166,9 @@ def test_the_median_in_words(found):
 def test_of_takes_one_initialisation_or_all(found):
     each = [found.of(f"untrained {k}", "r2") for k in range(3)]
     np.testing.assert_allclose(found.of("untrained", "r2"), np.mean(each, axis=0))
-    with pytest.raises(KeyError, match="`source` must be a source with this measure"):
+    with pytest.raises(
+        KeyError, match=r"Comparison.of: `source` must be a source with this measure.*Did you mean 'model'"
+    ):
         found.of("modle", "r2")
 
 
@@ -201,23 +203,31 @@ def test_trained_on_the_brain_itself_it_is_perfect(brain):
 
 
 def test_an_untrained_network_of_another_kind_is_refused(brain):
-    with pytest.raises(RecordingError, match="`untrained 0` must be spikes, as the model is; got 'sampled activity'"):
+    with pytest.raises(
+        RecordingError, match="compare: `untrained 0` must be spikes, as the model is; got 'sampled activity'"
+    ):
         quick(brain, brain, untrained=[noise(0)])
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dt": -1.0}, "`dt` must be a finite number above 0"),
-        ({"n_untrained": 0}, "`n_untrained` must be a whole number"),
-        ({"min_spikes": 0}, "`min_spikes` must be a whole number"),
-        ({"min_spikes": 10**6}, "`brain` must be a recording with units to compare; got '8 fewer than 1000000 spikes'"),
-        ({"behaviour": ("linaer",)}, "`behaviour` must be names of signals.*Did you mean 'linear'"),
-        ({"where": np.ones(3, dtype=bool)}, "`where` must be one value for each of 960 bins"),
-        ({"where": lambda brain, dt: np.zeros(960, dtype=bool)}, "no bin in common"),
-        ({"gap": 1e7}, "`gap` must be short enough"),
-        ({"nulls": Nulls(least_shift=1e6)}, "`least_shift` must be at most half of the analysed time"),
-        ({"untrained": [noise(0, n_laps=20)]}, "`untrained 0` must be on the brain's clock, with its trials"),
+        ({"dt": -1.0}, "compare: `dt` must be a finite number above 0"),
+        ({"n_untrained": 0}, "compare: `n_untrained` must be a whole number"),
+        ({"min_spikes": 0}, "compare: `min_spikes` must be a whole number"),
+        (
+            {"min_spikes": 10**6},
+            "compare: `brain` must be a recording with units to compare; got '8 fewer than 1000000 spikes'",
+        ),
+        ({"behaviour": ("linaer",)}, "compare: `behaviour` must be names of signals.*Did you mean 'linear'"),
+        ({"where": np.ones(3, dtype=bool)}, "compare: `where` must be one value for each of 960 bins"),
+        (
+            {"where": lambda brain, dt: np.zeros(960, dtype=bool)},
+            "compare: `model` must be recorded where the brain is; got 'no bin in common'",
+        ),
+        ({"gap": 1e7}, "blocked_folds: `gap` must be short enough.*Take a smaller gap"),
+        ({"nulls": Nulls(least_shift=1e6)}, "Nulls: `least_shift` must be at most half of the analysed time"),
+        ({"untrained": [noise(0, n_laps=20)]}, "compare: `untrained 0` must be on the brain's clock, with its trials"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(brain, settings, message):
@@ -226,13 +236,13 @@ def test_what_cannot_be_compared_is_refused(brain, settings, message):
 
 
 def test_a_model_on_another_clock_is_refused(brain):
-    with pytest.raises(RecordingError, match="`model` must be on the brain's clock, with its trials"):
+    with pytest.raises(RecordingError, match="compare: `model` must be on the brain's clock, with its trials"):
         quick(session(counts=False, n_laps=20), brain)
 
 
 def test_a_dead_model_is_refused(brain):
     model = session(counts=False)
-    with pytest.raises(RecordingError, match="`model` must be active; got 'no unit that varies'"):
+    with pytest.raises(RecordingError, match="compare: `model` must be active; got 'no unit that varies'"):
         quick(replace(model, activity=np.zeros_like(model.activity)), brain)
 
 
@@ -240,7 +250,7 @@ def test_an_untrained_recording_with_holes_is_refused(brain):
     hole = noise(0)
     activity = hole.activity.copy()
     activity[:100] = np.nan
-    with pytest.raises(RecordingError, match="`untrained 0` must be recorded in every bin"):
+    with pytest.raises(RecordingError, match="compare: `untrained 0` must be recorded in every bin"):
         quick(session(counts=False), brain, untrained=[replace(hole, activity=activity)])
 
 
@@ -252,7 +262,7 @@ def test_units_recorded_for_a_part_are_set_aside(brain):
 
 
 def test_fewer_shifts_than_a_hundred_are_refused():
-    with pytest.raises(ValueError, match="`n_shifts` must be a whole number, 100 or above"):
+    with pytest.raises(ValueError, match="Nulls: `n_shifts` must be a whole number, 100 or above"):
         Nulls(n_shifts=50)
-    with pytest.raises(ValueError, match="`least_shift` must be"):
+    with pytest.raises(ValueError, match="Nulls: `least_shift` must be"):
         Nulls(least_shift=0.0)

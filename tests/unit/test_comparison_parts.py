@@ -44,11 +44,11 @@ def test_space_tells_directions_apart_and_takes_a_plane():
     assert forth.shape == (60, 45) and np.abs(forth - back).max() > 0.5
     assert Space(n_side=5)(np.hstack([x, x[::-1]]), np.ones((60, 2))).shape == (60, 25 + 2 + 5)
     assert Space()(x, np.zeros_like(x)).shape == (60, 40)  # no speed, no splines of it
-    with pytest.raises(ValueError, match="`position` must be of one or two dimensions"):
+    with pytest.raises(ValueError, match="Space: `position` must be of one or two dimensions"):
         Space()(np.ones((60, 3)) * x, np.ones((60, 3)))
-    with pytest.raises(ValueError, match=r"`high` must be above low \(5\)"):
+    with pytest.raises(ValueError, match=r"splines: `high` must be above low \(5\); got 5\.0\. The values do not vary"):
         Space()(np.full((60, 1), 5.0), np.ones((60, 1)))
-    with pytest.raises(ValueError, match="`n` must be a whole number, 4 or above"):
+    with pytest.raises(ValueError, match="splines: `n` must be a whole number, 4 or above"):
         splines(x[:, 0], 3, low=0.0, high=1.0)
 
 
@@ -81,7 +81,7 @@ def test_a_constant_has_no_time_constant():
     times = np.arange(50.0)
     assert np.isnan(autocorrelation_time(np.ones((50, 1)), times, dt=1.0)).all()
     assert np.isnan(n_effective(np.ones((50, 1)), times, dt=1.0)).all()
-    with pytest.raises(ValueError, match="`dt` must be a finite number above 0"):
+    with pytest.raises(ValueError, match="autocorrelation: `dt` must be a finite number above 0"):
         autocorrelation_time(np.ones((50, 1)), times, dt=0.0)
 
 
@@ -111,7 +111,7 @@ def test_the_bands_are_weighed():
     banded = metric.held_out(x, y, folds, bands=(3, 100))["r2"]
     assert together < banded and banded > alone - 0.05
     assert metric.fit(x, y, blocked_folds(np.arange(200.0), 4), bands=(3, 100)).ratio.item() < 1
-    with pytest.raises(ValueError, match="`bands` must be sizes that add up to 103 regressors"):
+    with pytest.raises(ValueError, match="RidgePredictivity: `bands` must be sizes that add up to 103 regressors"):
         metric.held_out(x, y, folds, bands=(3, 90))
 
 
@@ -126,17 +126,21 @@ def test_a_constant_prediction_scores_zero_and_a_constant_target_nothing():
 @pytest.mark.parametrize(
     ("metric", "settings", "message"),
     [
-        (RidgePredictivity, {"n_inner": 1}, "`n_inner` must be a whole number, 2 or above"),
-        (RidgePredictivity, {"floor": 0.0}, "`floor` must be a finite number above 0"),
-        (RidgePredictivity, {"penalties": ()}, "`penalties` must be one or more numbers above 0"),
-        (RidgePredictivity, {"ratios": (0.0,)}, "`ratios` must be one or more numbers above 0"),
-        (PoissonPredictivity, {"n_inner": 1}, "`n_inner` must be a whole number, 2 or above"),
-        (PoissonPredictivity, {"floor": 0.0}, "`floor` must be a finite number above 0"),
-        (PoissonPredictivity, {"penalties": (-1.0,)}, "`penalties` must be one or more numbers above 0"),
-        (PoissonPredictivity, {"n_components": 0}, "`n_components` must be a whole number"),
-        (UnitDistributions, {"n_draws": 0}, "`n_draws` must be a whole number"),
-        (UnitDistributions, {"least": 3}, "`least` must be a whole number, 4 or above"),
-        (Nulls, {"n_shifts": 99}, "`n_shifts` must be a whole number, 100 or above"),
+        (RidgePredictivity, {"n_inner": 1}, "RidgePredictivity: `n_inner` must be a whole number, 2 or above"),
+        (RidgePredictivity, {"floor": 0.0}, "RidgePredictivity: `floor` must be a finite number above 0"),
+        (RidgePredictivity, {"penalties": ()}, "RidgePredictivity: `penalties` must be one or more numbers above 0"),
+        (RidgePredictivity, {"ratios": (0.0,)}, "RidgePredictivity: `ratios` must be one or more numbers above 0"),
+        (PoissonPredictivity, {"n_inner": 1}, "PoissonPredictivity: `n_inner` must be a whole number, 2 or above"),
+        (PoissonPredictivity, {"floor": 0.0}, "PoissonPredictivity: `floor` must be a finite number above 0"),
+        (
+            PoissonPredictivity,
+            {"penalties": (-1.0,)},
+            "PoissonPredictivity: `penalties` must be one or more numbers above 0",
+        ),
+        (PoissonPredictivity, {"n_components": 0}, "PoissonPredictivity: `n_components` must be a whole number"),
+        (UnitDistributions, {"n_draws": 0}, "UnitDistributions: `n_draws` must be a whole number"),
+        (UnitDistributions, {"least": 3}, "UnitDistributions: `least` must be a whole number, 4 or above"),
+        (Nulls, {"n_shifts": 99}, "Nulls: `n_shifts` must be a whole number, 100 or above"),
     ],
 )
 def test_bad_settings_are_refused(metric, settings, message):
@@ -146,15 +150,15 @@ def test_bad_settings_are_refused(metric, settings, message):
 
 def test_poisson_refuses_what_it_cannot_fit():
     x = np.random.default_rng(0).normal(size=(50, 2))
-    with pytest.raises(ValueError, match="`y` must be counts, 0 or above, with at least one"):
+    with pytest.raises(ValueError, match="poisson_ridge: `y` must be counts, 0 or above, with at least one"):
         poisson_ridge(x, np.zeros((50, 1)), 1.0)
-    with pytest.raises(ValueError, match="`penalty` must be a finite number above 0"):
+    with pytest.raises(ValueError, match="poisson_ridge: `penalty` must be a finite number above 0"):
         poisson_ridge(x, np.ones((50, 1)), 0.0)
-    with pytest.raises(NotConverged, match="`max_steps` must be enough to reach a gradient"):
+    with pytest.raises(NotConverged, match="poisson_ridge: `max_steps` must be enough to reach a gradient"):
         poisson_ridge(x, np.exp(x[:, :1]), 0.1, max_steps=1)
-    with pytest.raises(ValueError, match="`y` must be spike counts; got 'sampled activity'"):
+    with pytest.raises(ValueError, match=r"PoissonPredictivity: `y` must be spike counts; .* RidgePredictivity\."):
         PoissonPredictivity().held_out(x, np.ones((50, 1)), blocked_folds(np.arange(50.0), 2))
-    with pytest.raises(ValueError, match="`penalty` must be a finite number, 0 or above"):
+    with pytest.raises(ValueError, match="ridge_weights: `penalty` must be a finite number, 0 or above"):
         ridge_weights(x, x, -1.0)
 
 
@@ -178,22 +182,24 @@ def test_p_values_count_what_they_claim():
 def test_the_interval_needs_two_values():
     assert bootstrap_median(np.array([np.nan, 2.0]), seed=0)[0] == 2.0
     assert np.isnan(bootstrap_median(np.array([np.nan]), seed=0).median)
-    with pytest.raises(ValueError, match=r"`level` must be a number in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"bootstrap_median: `level` must be a number in \[0, 1\]"):
         bootstrap_median(np.ones(3), seed=0, level=2.0)
-    with pytest.raises(ValueError, match="`n_draws` must be a whole number"):
+    with pytest.raises(ValueError, match="bootstrap_median: `n_draws` must be a whole number"):
         bootstrap_median(np.ones(3), seed=0, n_draws=0)
 
 
 def test_the_ceiling_needs_repeats():
     assert spearman_brown(1.0) == 1.0 and of_ceiling(-0.5, 0.5) == -0.5
-    with pytest.raises(ValueError, match="`responses` must be of at least 4 repeats; got 3"):
+    with pytest.raises(
+        ValueError, match=r"split_half: `responses` must be of at least 4 repeats; got 3\. Without repeats"
+    ):
         split_half(np.ones((3, 5, 1)))
-    with pytest.raises(ValueError, match="`responses` must be of at least 2 repeats; got 1"):
+    with pytest.raises(ValueError, match="cc_norm_squared: `responses` must be of at least 2 repeats; got 1"):
         cc_norm_squared(np.arange(5.0), np.ones((1, 5)))
     assert np.isnan(cc_norm_squared(np.arange(5.0), np.ones((3, 5))))
-    with pytest.raises(ValueError, match="`n_splits` must be a whole number"):
+    with pytest.raises(ValueError, match="split_half: `n_splits` must be a whole number"):
         split_half(np.ones((5, 5, 1)), n_splits=0)
-    with pytest.raises(ValueError, match="`x` must be of at least 4 bins"):
+    with pytest.raises(ValueError, match="debiased_cka: `x` must be of at least 4 bins"):
         debiased_cka(np.ones((3, 2)), np.ones((3, 2)))
     assert np.isnan(debiased_cka(np.ones((9, 2)), np.ones((9, 2))))
 
@@ -224,7 +230,11 @@ def test_distributions_are_told_apart_or_not():
 
 def test_distributions_need_a_shared_column():
     table = pd.DataFrame({"rate": np.arange(9.0)})
-    with pytest.raises(ValueError, match="`model, brain` must be tables that share a numeric column"):
+    with pytest.raises(
+        ValueError, match="UnitDistributions: `model, brain` must be tables that share a numeric column"
+    ):
         UnitDistributions().compare(table, table.rename(columns={"rate": "cv"}))
-    with pytest.raises(ValueError, match=r"`statistics` must be numeric columns of both tables.*Did you mean 'rate'"):
+    with pytest.raises(
+        ValueError, match=r"UnitDistributions: `statistics` must be numeric columns .*Did you mean 'rate'"
+    ):
         UnitDistributions(("rates",)).compare(table, table)

@@ -75,7 +75,9 @@ def test_only_the_heads_of_a_stage_learn():
     moved = (fit.network.readout != network.readout).any(dim=1)
     assert moved.tolist() == [False, True, False]
     assert not torch.equal(fit.network.cell.w_rec, network.cell.w_rec)
-    with pytest.raises(ValueError, match=r"`heads` must be readout heads of the network; got 'nwe'. Did you mean"):
+    with pytest.raises(
+        ValueError, match=r"Stage: `heads` must be readout heads of the network; got 'nwe'. Did you mean"
+    ):
         train(network, Three(), steps=1, curriculum=Stages((Stage(EASY, heads=("nwe",)),)), progress=False)
     with pytest.raises(ValueError, match="HoldPulse: `n_out` must be 2, as the network has; got 1"):
         train(network, Three(), steps=1, curriculum=Stages((Stage(EASY, heads=("new", "old")),)), progress=False)

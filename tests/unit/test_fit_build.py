@@ -98,7 +98,7 @@ def test_hints_say_what_lists_and_names_become(monkeypatch: pytest.MonkeyPatch):
     assert describe(made) == told
     assert isinstance(build({"type": "LeakyRate", "n_in": 1, "n_units": 2, "tau": [50.0, 60.0]}).settings["tau"], list)
     with pytest.raises(
-        RecipeError, match=r"`_Nested.form` must be a member of Form; got 'updat'. Did you mean 'update'?"
+        RecipeError, match=r"build: `_Nested.form` must be a member of Form; got 'updat'. Did you mean 'update'?"
     ):
         build(told | {"form": "updat"})
 
@@ -106,7 +106,7 @@ def test_hints_say_what_lists_and_names_become(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("told", "says"),
     [
-        ({"n_in": 2}, "`description` must be a table with a `type`"),
+        ({"n_in": 2}, "build: `description` must be a table with a `type`"),
         ({"type": "LeakyRat"}, "No type called 'LeakyRat'. Did you mean 'LeakyRate'?"),
         ({"type": "os.system"}, "No type called 'os.system'."),
         ({"type": "LeakyRate", "taus": 3.0}, "No parameter of LeakyRate called 'taus'. Did you mean 'tau'?"),
@@ -123,16 +123,18 @@ def test_a_wrong_description_is_refused(told: dict, says: str):
 
 def test_a_function_is_refused_and_outlined_by_name():
     cell = LeakyRate(1, 2, nonlinearity=torch.sin)
-    with pytest.raises(RecipeError, match=r"`LeakyRate.nonlinearity` must be plain data .* Name it instead"):
+    with pytest.raises(RecipeError, match=r"describe: `LeakyRate.nonlinearity` must be plain data .* Name it instead"):
         describe(cell)
     assert outline(cell)["nonlinearity"]["name"] == "sin"
 
 
 def test_an_unknown_type_is_refused():
-    with pytest.raises(RecipeError, match="`thing` must be of a type that recipes know; got '_Nested'"):
+    with pytest.raises(RecipeError, match="describe: `thing` must be of a type that recipes know; got '_Nested'"):
         describe(_Nested((0.0, 0.0), (), np.zeros(1)))
 
 
 def test_a_table_with_a_key_type_is_refused():
-    with pytest.raises(RecipeError, match=r"`Objective.terms` must be without a key 'type'"):
+    with pytest.raises(
+        RecipeError, match=r"describe: `Objective.terms` must be without a key 'type'.* stands for an object"
+    ):
         describe(Objective({"type": CrossEntropy()}))

@@ -101,7 +101,9 @@ def test_perturbed_units_are_silent_on_record_too(fit: Fit):
     gain = torch.ones(1, 1, 5)
     gain[..., 2] = 0.0
     assert (fit.record(n_trials=3, perturb=Intervention(gain=gain)).activity[:, 2] == 0).all()
-    with pytest.raises(ValueError, match=r"`perturb` must be one perturbation at a time; got 'a stack'"):
+    with pytest.raises(
+        ValueError, match=r"Fit.record: `perturb` must be one perturbation at a time; got 'a stack'\. Record"
+    ):
         fit.record(n_trials=3, perturb=Intervention(gain=gain[None].expand(2, 1, 1, 5), n_stack=2))
 
 
@@ -121,9 +123,11 @@ class Odd(HoldPulse):
 
 def test_trials_that_cannot_be_laid_out_are_refused(fit: Fit):
     odd = replace(fit, task=Odd())
-    with pytest.raises(FitError, match=r"`trials.valid` must be padding only at the end of trials"):
+    with pytest.raises(FitError, match=r"Fit.record: `trials.valid` must be padding only at the end of trials"):
         odd.record(n_trials=2)
-    with pytest.raises(FitError, match=r"`task.follow` must be one trial for each of the 2 of the recording; got 1"):
+    with pytest.raises(
+        FitError, match=r"Fit.record: `task.follow` must be one trial for each of the 2 of the rec.*; got 1"
+    ):
         odd.record(a_brain([10.0, 300.0], [205.0, 205.0]))
     with pytest.raises(ValueError, match=r"Fit.record: `n_trials` must be a whole number, 1 or above"):
         fit.record(n_trials=0)

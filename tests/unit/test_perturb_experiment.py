@@ -249,9 +249,12 @@ def test_dose_sets_hold_their_share_of_units() -> None:
         ({"trials": 0}, r"lesion: `trials` must be a whole number, 1 or above; got 0"),
         (
             {"matched_on": ("n", "rat")},
-            r"`matched_on` must be known features .* got 'rat'\. Did you mean 'rate'",
+            r"matched_controls: `matched_on` must be known features .* got 'rat'\. Did you mean 'rate'",
         ),
-        ({"units": range(11)}, r"`units` must be at most half of 20, .*; got '11 units'\. Or pass controls=0"),
+        (
+            {"units": range(11)},
+            r"matched_controls: `units` must be at most half of 20, .*; got '11 units'\. Or pass controls=0",
+        ),
     ],
 )
 def test_experiments_that_cannot_be(settings: dict, message: str) -> None:

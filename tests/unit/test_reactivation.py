@@ -193,9 +193,13 @@ def test_headings_go_the_short_way_round() -> None:
 
 
 def test_asking_for_what_is_not_in_the_table(quiet: Reactivation) -> None:
-    with pytest.raises(ValueError, match=r"`quantity` must be in the table; got 'KL form active'\. Did you mean 'KL"):
+    with pytest.raises(
+        ValueError, match=r"Reactivation: `quantity` must be in the table; got 'KL form active'\. Did you mean 'KL"
+    ):
         quiet.value("KL form active", "quiescent")
-    with pytest.raises(ValueError, match=r"`condition` must be a condition of 'KL from active'; got 'quiet'\. Did you"):
+    with pytest.raises(
+        ValueError, match=r"Reactivation: `condition` must be a condition of 'KL from active'; got 'quiet'\. Did you"
+    ):
         quiet.value("KL from active", "quiet")
 
 
@@ -204,14 +208,22 @@ def test_asking_for_what_is_not_in_the_table(quiet: Reactivation) -> None:
     [
         ({"trials": 1}, r"reactivate: `trials` must be a whole number, 2 or above; got 1"),
         ({"untrained": 0}, r"reactivate: `untrained` must be a whole number, 1 or above; got 0"),
-        ({"noise_factor": -1.0}, r"`noise_factor` must be a finite number, 0 or above; got -1.0"),
-        ({"discard": 59}, r"`discard` must be at most 58, so that 2 of 60 steps are left; got 59"),
-        ({"perturb": [Stack([Silence([0])])]}, r"`perturb` must be one lesion; got 'a stack of 1'\. Call it once"),
+        ({"noise_factor": -1.0}, r"reactivate: `noise_factor` must be a finite number, 0 or above; got -1.0"),
+        ({"discard": 59}, r"reactivate: `discard` must be at most 58, so that 2 of 60 steps are left; got 59"),
+        ({"discard": -1}, r"reactivate: `discard` must be a whole number, 0 or above; got -1"),
+        ({"steps": 0}, r"reactivate: `steps` must be a whole number, 1 or above; got 0"),
+        (
+            {"perturb": [Stack([Silence([0])])]},
+            r"reactivate: `perturb` must be one lesion; got 'a stack of 1'\. Call it once",
+        ),
         (
             {"beside": {"active": np.zeros((9, 1))}},
-            r"`beside` must be named otherwise than the conditions; got 'act",
+            r"reactivate: `beside` must be named otherwise than the conditions; got 'act",
         ),
-        ({"beside": {"rat": np.zeros((9, 2))}}, r"`beside\['rat'\]` must be positions of shape \(point, 1\)"),
+        (
+            {"beside": {"rat": np.zeros((9, 2))}},
+            r"reactivate: `beside\['rat'\]` must be positions of shape \(point, 1\)",
+        ),
     ],
 )
 def test_reactivations_that_cannot_be(settings: dict, message: str) -> None:

@@ -137,7 +137,9 @@ def test_refusals():
         observe(network, rates=-1.0, seed=0)
     with pytest.raises(ValueError, match="observe: `rates` must be finite"):
         observe(network, rates=np.nan, seed=0)
-    with pytest.raises(ValueError, match="`floor` must be a finite number above 0"):
+    with pytest.raises(
+        ValueError, match=r"rate_histogram: `floor` must be a finite number above 0; .* A rate of 0 would forbid"
+    ):
         encode(spikes, PLACE, floor=0.0)
     with pytest.raises(ValueError, match="decode: `n_shuffles` must be"):
         decode(spikes, PLACE, n_shuffles=0)

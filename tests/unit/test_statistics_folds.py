@@ -64,13 +64,13 @@ def test_the_table_counts_every_bin():
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"n_folds": 1}, "`n_folds` must be a whole number, 2 or above"),
-        ({"n_folds": 11}, "`n_folds` must be at most the number of bins, 10"),
-        ({"gap": -1.0}, "`gap` must be a finite number, 0 or above"),
-        ({"gap": 100.0}, "`gap` must be short enough to leave training bins"),
-        ({"groups": np.arange(3)}, "`groups` must be one label for each of 10 bins"),
-        ({"groups": np.arange(10) % 2}, "`groups` must be each in one piece"),
-        ({"groups": np.zeros(10)}, "`n_folds` must be at most the number of groups, 1"),
+        ({"n_folds": 1}, "blocked_folds: `n_folds` must be a whole number, 2 or above"),
+        ({"n_folds": 11}, "blocked_folds: `n_folds` must be at most the number of bins, 10"),
+        ({"gap": -1.0}, "blocked_folds: `gap` must be a finite number, 0 or above"),
+        ({"gap": 100.0}, "blocked_folds: `gap` must be short enough to leave training bins"),
+        ({"groups": np.arange(3)}, "blocked_folds: `groups` must be one label for each of 10 bins"),
+        ({"groups": np.arange(10) % 2}, "blocked_folds: `groups` must be each in one piece"),
+        ({"groups": np.zeros(10)}, "blocked_folds: `n_folds` must be at most the number of groups, 1"),
     ],
 )
 def test_what_cannot_be_split_is_refused(settings_, message):
@@ -79,5 +79,5 @@ def test_what_cannot_be_split_is_refused(settings_, message):
 
 
 def test_times_must_not_go_back():
-    with pytest.raises(ValueError, match="`times` must be in order; got 'a step back at bin 2'"):
+    with pytest.raises(ValueError, match="blocked_folds: `times` must be in order; got 'a step back at bin 2'"):
         blocked_folds(np.array([0.0, 2.0, 1.0, 3.0]), 2)

@@ -71,12 +71,18 @@ def test_refusals():
         movement(recording, position="linaer")
     with pytest.raises(RecordingError, match="Did you mean 'linear'"):
         movement(recording, position="linaer")
-    with pytest.raises(RecordingError, match="known and moving somewhere; got 'none of 8 bins'"):
+    with pytest.raises(
+        RecordingError, match="movement: `position` must be known and moving somewhere; got 'none of 8 bins'"
+    ):
         movement(recording, min_speed=1.0)
-    with pytest.raises(ValueError, match="`where` must be one value for each of 8 bins"):
+    with pytest.raises(ValueError, match="movement: `where` must be one value for each of 8 bins"):
         movement(recording, where=np.ones(3, dtype=bool))
-    with pytest.raises(ValueError, match="`min_speed` must be a finite number, 0 or above"):
+    with pytest.raises(ValueError, match="movement: `min_speed` must be a finite number, 0 or above"):
         movement(recording, min_speed=-1.0)
+    with pytest.raises(
+        ValueError, match=r"movement: `smooth` must be a finite number, 0 or above; got -1\.0\. It is in ms"
+    ):
+        movement(recording, smooth=-1.0)
 
 
 def test_a_trial_without_positions_gives_no_bins():

@@ -1,0 +1,41 @@
+"""What the search for laps refuses; the other statistics say theirs in their own tests."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from neurornn import Recording, Signal
+from neurornn.errors import RecordingError
+from neurornn.statistics import laps
+
+TIMES = np.arange(0.0, 20_000.0, 100.0)
+
+
+def session(place: np.ndarray) -> Recording:
+    signal = Signal(TIMES, place[:, None], unit="cm")
+    return Recording(0.0, 20_000.0, spikes=[np.array([5.0])], behaviour={"linear": signal})
+
+
+THERE_AND_BACK = session(50 - 50 * np.cos(TIMES / 10_000 * 2 * np.pi))
+
+
+def test_laps_need_a_signal_of_the_recording() -> None:
+    said = r"laps: `position` must be a signal of the recording; got 'linaer'\. Did you mean 'linear'\?"
+    with pytest.raises(RecordingError, match=said):
+        laps(THERE_AND_BACK, position="linaer")
+    with pytest.raises(RecordingError, match=r"laps: `position` must be a signal of .* It has no behaviour"):
+        laps(replace(THERE_AND_BACK, behaviour={}))
+
+
+def test_laps_need_a_position_that_is_known() -> None:
+    with pytest.raises(RecordingError, match=r"laps: `position` must be measured somewhere; got .*NaN throughout"):
+        laps(session(np.full(len(TIMES), np.nan)))
+
+
+def test_laps_need_a_run_from_end_to_end() -> None:
+    said = (
+        r"laps: `position` must be a signal that runs from end to end; got 'no single run'\. Check the signal, or cut"
+    )
+    with pytest.raises(RecordingError, match=said):
+        laps(session(np.full(len(TIMES), 3.0)))
