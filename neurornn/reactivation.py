@@ -16,12 +16,15 @@ from neurornn.cell.base import Intervention
 from neurornn.cell.noise import AbstractNoise
 from neurornn.network import Network, Perturbs, combine
 from neurornn.perturb.experiment import Fitted
+from neurornn.statistics.drift import DriftField
 from neurornn.statistics.subspace import subspace_overlap
 from neurornn.statistics.visits import (
     POINTS,
     RESAMPLES,
     divergence_rows,
+    drift_rows,
     entry,
+    kernel_rows,
     mean_entry,
     movement_rows,
     out_of_order,
@@ -71,6 +74,8 @@ class Reactivation:
         extent: borders of the world, one pair an axis.
         dt: time step of the paths, ms.
         methods: how this was made.
+        fields: where the decoded position drifts from each place, beside the gradient of the log density of active
+            positions: of `quiescent`, of the untrained network, and of quiescent positions in random order.
         references: DOIs.
     """
 
@@ -81,6 +86,7 @@ class Reactivation:
     extent: tuple[tuple[float, float], ...]
     dt: float
     methods: str
+    fields: Mapping[str, DriftField] = field(default_factory=dict)
     references: tuple[str, ...] = field(
         default=("10.48550/arXiv.2505.17003", "10.1109/18.61115", "10.1038/ncomms13239")
     )
@@ -118,6 +124,7 @@ def reactivate(
     beside: Mapping[str, Float[np.ndarray, "_point _axis"]] | None = None,
     untrained: int = 3,
     bins: int = 20,
+    kernel_points: int = 0,
     seed: int = 0,
 ) -> Reactivation:
     r"""Run a network without input, and compare what it visits with what it visits when it acts.
@@ -143,6 +150,8 @@ def reactivate(
         beside: positions from elsewhere (an animal's decoded rest), in the task's unit, to hold on the same axes.
         untrained: how many untrained networks, 1 or more.
         bins: of the histograms, along each axis.
+        kernel_points: from how many positions of each condition kernel densities are made, for divergences beside those
+            of the histograms (see `kde_divergence`); 0 for none. Their error is that of the Monte Carlo draw alone.
         seed: of trials, noise, untrained networks, draws and resampling.
 
     Returns:
@@ -199,7 +208,14 @@ def reactivate(
     moves = {name: run.positions for name, run in runs.items()}
     moves["shuffled in time"] = out_of_order(runs["active"].positions, rng)
     moves["uniform"] = low + side * rng.random((trials, steps, len(extent)))
-    rows += movement_rows(moves, side=float(side.max()), circular=isinstance(code, VonMises))
+    if kernel_points:
+        rows += kernel_rows(clouds, "active", extent=extent, n_points=kernel_points, seed=seed)
+    circular = isinstance(code, VonMises)
+    rows += movement_rows(moves, side=float(side.max()), circular=circular)
+    drifting = {name: runs[name].positions for name in ("quiescent", "untrained 0")}
+    drifting["quiescent, shuffled in time"] = out_of_order(runs["quiescent"].positions, rng)
+    drifts, fields = drift_rows(drifting, visited(clouds["active"]), extent=extent, circular=circular)
+    rows += drifts
     rows += [mean_entry("activity variance over time", name, run.activity_variance) for name, run in runs.items()]
     shared, overlap = overlap_rows(overlaps, seed)
     return Reactivation(
@@ -210,6 +226,7 @@ def reactivate(
         extent=extent,
         dt=fit.network.dt,
         methods=_methods(trials, steps, discard, bins, untrained, resting, perturb),
+        fields=fields,
     )
 
 
@@ -345,5 +362,6 @@ def _methods(
         f"{untrained} untrained networks (error: standard deviation over networks), units shuffled before the readout, "
         f"uniform positions, and for movement the active path in random order. Overlap: variance of quiescent "
         f"activity in the first components of active activity over that in its own; an untrained network is held "
-        f"against its own active run."
+        f"against its own active run. Drift: mean step of the decoded position by place, beside the gradient of the "
+        f"logarithm of the active density; its null is the same positions in random order."
     )

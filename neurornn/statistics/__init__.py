@@ -5,6 +5,8 @@ from neurornn.statistics.decoding import decode as decode
 from neurornn.statistics.density import Divergence as Divergence
 from neurornn.statistics.density import histogram_divergence as histogram_divergence
 from neurornn.statistics.density import kde_divergence as kde_divergence
+from neurornn.statistics.drift import DriftField as DriftField
+from neurornn.statistics.drift import drift_field as drift_field
 from neurornn.statistics.encoding import Encoding as Encoding
 from neurornn.statistics.encoding import encode as encode
 from neurornn.statistics.events import PopulationEvents as PopulationEvents

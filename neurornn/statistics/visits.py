@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from neurornn.statistics.density import histogram_divergence
+from neurornn.statistics.density import histogram_divergence, kde_divergence
+from neurornn.statistics.drift import DriftField, drift_field
 
 POINTS = 20_000
 """Positions of each condition that divergences are computed from, thinned evenly in time."""
@@ -43,6 +44,51 @@ def divergence_rows(
     return rows
 
 
+def kernel_rows(
+    clouds: Mapping[str, Float[np.ndarray, "_trial _time _axis"]],
+    reference: str,
+    *,
+    extent: tuple[tuple[float, float], ...],
+    n_points: int,
+    seed: int,
+) -> list[dict[str, object]]:
+    """Return KL and JS (nats) of every cloud from the reference by kernel densities, with their Monte Carlo error.
+
+    A cloud that lies on one value along an axis has no density and gets no row. `uniform` is the density 1/volume
+    itself, not that of points drawn from it, and has no JS.
+    """
+    rows, other, uniform = [], visited(clouds[reference]), float("nan")
+    for name, cloud in clouds.items():
+        points = visited(cloud)
+        if name == "uniform" or np.any(np.ptp(points, axis=0) <= 0):
+            continue
+        pair = (visited(cloud[::2]), visited(cloud[1::2])) if name == reference else (points, other)
+        found = kde_divergence(*pair, seed=seed, extent=extent, n_points=n_points)
+        uniform = found.kl_uniform if name != reference else uniform
+        rows.append(entry(f"KL from {reference}, kernels", name, found.kl, found.kl_error))
+        rows.append(entry(f"JS from {reference}, kernels", name, found.js, found.js_error))
+    rows.append(entry(f"KL from {reference}, kernels", "uniform", uniform))
+    return rows
+
+
+def drift_rows(
+    paths: Mapping[str, Float[np.ndarray, "_trial _time _axis"]],
+    density: Float[np.ndarray, "point axis"],
+    *,
+    extent: tuple[tuple[float, float], ...],
+    circular: bool,
+) -> tuple[list[dict[str, object]], dict[str, DriftField]]:
+    """Return how far the mean step climbs `density` and goes back to the mean, and the fields themselves."""
+    fields = {
+        name: drift_field(path, extent=extent, circular=circular, density=density) for name, path in paths.items()
+    }
+    rows = []
+    for name, field in fields.items():
+        rows.append(entry("drift along the score", name, field.alignment))
+        rows.append(entry("pull to the mean", name, field.pull))
+    return rows, fields
+
+
 def movement_rows(
     paths: Mapping[str, Float[np.ndarray, "_trial _time _axis"]], *, side: float, circular: bool
 ) -> list[dict[str, object]]:
@@ -56,6 +102,8 @@ def movement_rows(
         change = np.diff(path, axis=1)
         if circular:
             change = (change + math.pi) % (2 * math.pi) - math.pi
+            turns = np.where(np.isfinite(change), change, 0.0).sum(axis=(1, 2))
+            rows.append(mean_entry("mean turn", name, turns / np.maximum(np.isfinite(change).sum(axis=(1, 2)), 1)))
             path = np.concatenate([np.cos(path), np.sin(path)], axis=2)
         distance = np.linalg.norm(change, axis=2)
         known = np.isfinite(distance)
