@@ -11,10 +11,12 @@ from neurornn import Recording, Signal, generator
 from neurornn.errors import RecordingError
 from neurornn.task import (
     ArenaIntegration,
+    Cartesian,
     Darting,
     DelayedMatch,
     EvidenceAccumulation,
     Foraging,
+    HeadDirection,
     Layout,
     PlaceCode,
     Speeds,
@@ -125,6 +127,24 @@ NUMBERS: list[tuple[Callable[[], object], str]] = [
     (lambda: Darting(scale=0.0), "Darting: `scale` must be a finite number above 0; got 0.0."),
     (lambda: Darting(turning=-1.0), "Darting: `turning` must be a finite number, 0 or above; got -1.0."),
     (lambda: Darting(reach=-0.1), "Darting: `reach` must be a finite number, 0 or above; got -0.1."),
+    (lambda: Darting(pull=-0.1), "Darting: `pull` must be a number in [0, 1]; got -0.1."),
+    (lambda: HeadDirection(turning=0.0), "HeadDirection: `turning` must be a finite number above 0; got 0.0."),
+    (
+        lambda: HeadDirection(dt=20.0, duration=10.0),
+        "HeadDirection: `duration` must be at least one step of 20 ms; got 10.0.",
+    ),
+    (
+        lambda: HeadDirection(input_noise=-0.1),
+        "HeadDirection: `input_noise` must be a finite number, 0 or above; got -0.1.",
+    ),
+    (
+        lambda: HeadDirection(code=Cartesian()),
+        "HeadDirection: `code` must be a code of angles, VonMises; got 'Cartesian'. Angles wrap around, and other",
+    ),
+    (
+        lambda: HeadDirection().sample(0, generator=STREAM),
+        "HeadDirection.sample: `n_trials` must be a whole number, 1 or above; got 0.",
+    ),
     (
         lambda: Speeds(running=(0.0, 0.0)),
         "Speeds: `running[-1]` must be a finite number above 0; got 0.0. An animal that never moves has nothing to",
