@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import memory, rate
+from benchmarks import lif, memory, rate
 from benchmarks.timing import in_turns, machine, peak
 from neurornn.kernel import backend, library
 
 Row = dict[str, object]
+GAINS = (1.0, 4.0)  # of the inputs of spiking units: few spikes, and many
 
 
 def arguments() -> argparse.Namespace:
@@ -24,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--noise", type=float, default=0.0, help="noise of the units; times this package alone")
     parser.add_argument("--level", type=int, help="run the portable (0) or AVX2 (1) build, not the best")
     parser.add_argument("--shapes", type=int, nargs="*", help="which of the shapes, from 0")
+    parser.add_argument("--lif", action="store_true", help="spiking units too where --shapes is given")
     parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results.json"), help="where the numbers go")
     return parser.parse_args()
@@ -56,6 +58,12 @@ def main() -> None:
         steps = rate.contestants(shape, tanh=asked.tanh, noise=asked.noise)
         medians = in_turns(steps, rounds=asked.rounds, cpu_time=asked.cpu_time)
         rows += show(f"rate {shape}", medians, shape.gflop, best)
+    for shape in lif.SHAPES if asked.shapes is None or asked.lif else ():
+        for gain in GAINS:
+            best = peak(cpu_time=asked.cpu_time)
+            steps, spiking = lif.contestants(shape, gain=gain)
+            medians = in_turns(steps, rounds=asked.rounds, cpu_time=asked.cpu_time)
+            rows += show(f"spiking {shape}, {spiking:.1%} of units a step", medians, shape.gflop, best)
     peaks = {} if asked.no_memory else memory.table()
     unit = memory.SHAPE.trials * memory.SHAPE.steps * memory.SHAPE.units * 4 / 1e6
     print(f"\npeak memory of a step at {memory.SHAPE}; one array of all states is {unit:.0f} MB" if peaks else "")
@@ -63,7 +71,7 @@ def main() -> None:
         print(f"{way:20s}{megabytes:9.0f} MB, {megabytes / unit:4.1f} such arrays")
     settings = {key: str(value) for key, value in vars(asked).items()}
     asked.json.write_text(
-        json.dumps({"machine": machine(), "settings": settings, "rate": rows, "memory_mb": peaks}, indent=1) + "\n"
+        json.dumps({"machine": machine(), "settings": settings, "rows": rows, "memory_mb": peaks}, indent=1) + "\n"
     )
     print(f"\nwritten to {asked.json}")
 

@@ -6,12 +6,16 @@ from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+import torch
 from torch import Tensor
+
+from neurornn import _check
 
 LEVELS = ("portable", "AVX2", "AVX-512")
 """The builds of the kernels that the library holds, by its own numbers."""
 
 POINTER = ctypes.c_void_p
+KINDS = (torch.float32, torch.int16)  # values, and bits of gates
 
 
 class Leaky(ctypes.Structure):
@@ -68,6 +72,16 @@ def call(name: str, table: ctypes.Structure) -> None:
 
 
 def pointers(table: ctypes.Structure, names: Sequence[str], tensors: Sequence[Tensor | None]) -> None:
-    """Write where the tensors lie into the fields of a table; the caller keeps the tensors alive."""
+    """Write where the tensors lie into the fields of a table; the caller keeps the tensors alive.
+
+    Raises:
+        TypeError: if the library would read a tensor as what it is not.
+    """
     for name, tensor in zip(names, tensors, strict=True):
-        setattr(table, name, None if tensor is None else tensor.data_ptr())
+        if tensor is None:
+            setattr(table, name, None)
+            continue
+        if tensor.dtype not in KINDS or tensor.device.type != "cpu" or not tensor.is_contiguous():
+            must, got = "a contiguous float32 tensor on the CPU", f"{tensor.dtype} on {tensor.device}"
+            _check.fail("kernel.library", name, must, got, error=TypeError)
+        setattr(table, name, tensor.data_ptr())

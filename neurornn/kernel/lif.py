@@ -154,19 +154,19 @@ def lif_sequence(
     _check.positive("kernel.lif_sequence", "slope", slope)
     adapt, jump = adaptation if adaptation is not None else (None, None)
     if len(start) != (3 if adaptation is None else 4):
-        _check.fail(
-            "kernel.lif_sequence", "start", "current, voltage, spikes (and adaptation where there is one)", len(start)
-        )
+        must = "current, voltage, spikes, and adaptation where there is one"
+        _check.fail("kernel.lif_sequence", "start", must, f"{len(start)} tensors")
     shapes: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
         "w_in": (w_in, (n_units, n_in)),
         "w_rec": (w_rec, (n_units, n_units)),
         "noise": (noise, (n_trials, n_steps, n_units)),
         **{f"start[{i}]": (one, (n_trials, n_units)) for i, one in enumerate(start)},
-        **{
-            name: (one, (n_units,))
-            for name, one in {"bias": bias, "synapse": synapse, "membrane": membrane, "drive": drive}.items()
-        },
-        **{name: (one, (n_units,)) for name, one in {"adaptation[0]": adapt, "adaptation[1]": jump}.items()},
+        "bias": (bias, (n_units,)),
+        "synapse": (synapse, (n_units,)),
+        "membrane": (membrane, (n_units,)),
+        "drive": (drive, (n_units,)),
+        "adaptation[0]": (adapt, (n_units,)),
+        "adaptation[1]": (jump, (n_units,)),
     }
     for name, (tensor, shape) in shapes.items():
         if tensor is not None and tensor.shape != shape:

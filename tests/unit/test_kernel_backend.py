@@ -77,6 +77,12 @@ def test_a_call_that_has_no_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> N
         library.call("neurornn_leaky_forward", library.Leaky())
 
 
+def test_the_library_reads_nothing_as_what_it_is_not() -> None:
+    for wrong in (torch.zeros(3, dtype=torch.float64), torch.zeros(3, 4).T):
+        with pytest.raises(TypeError, match="`x` must be a contiguous float32 tensor on the CPU"):
+            library.pointers(library.Leaky(), ("x",), (wrong,))
+
+
 def test_the_table_has_the_layout_of_the_header() -> None:
     n_sizes, n_choices, n_pointers = 4, 4, 21
     assert ctypes.sizeof(library.Leaky) == 8 * n_sizes + 4 * n_choices + 8 * n_pointers

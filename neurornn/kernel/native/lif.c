@@ -11,9 +11,6 @@
 /* Where more than 1 in DENSE units spiked, the dense product is faster. */
 #define DENSE 4
 
-/* Vectors of a row that the sum over events keeps in registers. */
-#define SUMS 8
-
 struct sizes {
     int64_t row;    /* of N columns, in whole panels */
     int64_t panels; /* of N columns */
@@ -47,24 +44,36 @@ static int64_t events_of(const float *row, int64_t n, int32_t *index) {
     return found;
 }
 
+/* The same for a row that holds nothing but 0 and 1. */
+static int64_t spikes_of(const float *row, int64_t n, int32_t *index) {
+    int64_t found = 0;
+    for (int64_t at = 0; at < n; at += LANES)
+        for (uint32_t bits = to_bits(load_some(row + at, n - at) != all(0.0f)); bits; bits &= bits - 1)
+            index[found++] = (int32_t)(at + __builtin_ctz(bits));
+    return found;
+}
+
+/* `wide` vectors of `to` += those of the rows of the units that spiked, kept in registers meanwhile. */
+INLINE void add_block(const int wide, float *to, const float *rows, int64_t row, const int32_t *index, int64_t n) {
+    vec sum[8];
+#pragma GCC unroll 8
+    for (int v = 0; v < wide; v++) sum[v] = load(to + v * LANES);
+    for (int64_t k = 0; k < n; k++) {
+        const float *from = rows + index[k] * row;
+#pragma GCC unroll 8
+        for (int v = 0; v < wide; v++) sum[v] += load(from + v * LANES);
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < wide; v++) store(to + v * LANES, sum[v]);
+}
+
 /* to += the rows of the units that spiked. */
 static void add_rows(float *to, const float *rows, int64_t row, const int32_t *index, int64_t n) {
     int64_t at = 0;
-    for (; at + SUMS * LANES <= row; at += SUMS * LANES) {
-        vec sum[SUMS];
-        for (int v = 0; v < SUMS; v++) sum[v] = load(to + at + v * LANES);
-        for (int64_t k = 0; k < n; k++) {
-            const float *from = rows + index[k] * row + at;
-#pragma GCC unroll 8
-            for (int v = 0; v < SUMS; v++) sum[v] += load(from + v * LANES);
-        }
-        for (int v = 0; v < SUMS; v++) store(to + at + v * LANES, sum[v]);
-    }
-    for (; at < row; at += LANES) {
-        vec sum = load(to + at);
-        for (int64_t k = 0; k < n; k++) sum += load(rows + index[k] * row + at);
-        store(to + at, sum);
-    }
+    for (; at + 8 * LANES <= row; at += 8 * LANES) add_block(8, to + at, rows + at, row, index, n);
+    for (; at + 4 * LANES <= row; at += 4 * LANES) add_block(4, to + at, rows + at, row, index, n);
+    for (; at + 2 * LANES <= row; at += 2 * LANES) add_block(2, to + at, rows + at, row, index, n);
+    for (; at < row; at += LANES) add_block(1, to + at, rows + at, row, index, n);
 }
 
 /* ---------------------------------------------------------------- forward */
@@ -93,8 +102,11 @@ static void forward_share(void *of) {
         events[i] = (int32_t)events_of(spikes + i * row, N, index + i * (N + 1));
     }
     for (int64_t t = 0; t < T; t++) {
-        for (int64_t i = 0; i < count; i++)
-            memcpy(input + i * (I + 1), c->x + ((w->first + i) * T + t) * I, 4 * (size_t)I);
+        for (int64_t i = 0; i < count; i++) {
+            const float *x = c->x + ((w->first + i) * T + t) * I;
+            memcpy(input + i * (I + 1), x, 4 * (size_t)I);
+            for (int64_t n = 0; n < I; n += 16) soon_read(x + I + n);
+        }
         for (int64_t p = 0; p < w->s.panels; p++)
             for (int64_t b = 0; b < count; b += TALL)
                 product((int)least(TALL, count - b), width_of(p, N), I, input + b * (I + 1), I + 1,
@@ -251,12 +263,17 @@ static void backward_share(void *of) {
             for (int64_t i = 0; i < count; i++) {
                 const int64_t trial = w->first + i, line = trial * T + t, k = slot * count + i;
                 const float *z = t ? c->sent + (line - 1) * N : c->spikes + trial * N;
-                const int64_t events = events_of(z, N, index);
+                const int64_t events = t ? spikes_of(z, N, index) : events_of(z, N, index);
+                if (t > 1)
+                    for (int64_t n = 0; n < N; n += 16) soon_read(z - N + n);
+                for (int64_t n = 0; n < I; n += 16) soon_read(c->x + (line - 1) * I + n);
                 lay(0, 0, c->x + line * I, I, sources_x + k * TALL, most * TALL + APART);
                 if (events * DENSE <= N) {
-                    for (int64_t e = 0; e < events; e++) {
-                        float *sum = w->grad_recurrent + index[e] * row;
-                        for (int64_t n = 0; n < N; n += LANES) store(sum + n, load(sum + n) + load(now + i * row + n));
+                    for (int64_t n = 0; n < N; n += LANES) {
+                        const vec drive = load(now + i * row + n);
+                        float *sum = w->grad_recurrent + n;
+                        for (int64_t e = 0; e < events; e++)
+                            store(sum + index[e] * row, load(sum + index[e] * row) + drive);
                     }
                 } else {
                     if (!laid++) /* the first in this chunk: the rows that took the way of events count for nothing */

@@ -60,12 +60,14 @@ INLINE void lay(const float *r, int64_t units, const float *x, int64_t inputs, f
     const int64_t whole = units / TALL;
     for (int64_t n = 0; n < whole; n++) memcpy(to + n * apart, r + n * TALL, 4 * TALL);
     to += whole * apart;
-    int64_t filled = 0;
+    int64_t filled = 0, laid = 0;
+    if (units == whole * TALL)
+        for (; laid + TALL <= inputs; laid += TALL, to += apart) memcpy(to, x + laid, 4 * TALL);
 #define PUT(v)                                                                                                    \
     to[filled] = (v);                                                                                             \
     if (++filled == TALL) filled = 0, to += apart;
     for (int64_t n = whole * TALL; n < units; n++) { PUT(r[n]) }
-    for (int64_t n = 0; n < inputs; n++) { PUT(x[n]) }
+    for (int64_t n = laid; n < inputs; n++) { PUT(x[n]) }
     PUT(1.0f)
 #undef PUT
 }

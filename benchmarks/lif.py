@@ -1,0 +1,130 @@
+"""A training step of recurrent integrate-and-fire units with a synaptic current, in every way there is."""
+
+import importlib.util
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.rate import Shape
+from benchmarks.timing import Step
+from neurornn import generator
+from neurornn.kernel import Surrogate, library, lif_native, lif_sequence, lif_torch
+
+SHAPES = (Shape(64, 100, 256, 64, 10), Shape(8, 200, 64, 64, 10), Shape(128, 200, 64, 64, 10))
+SLOPE = 10.0
+
+
+class SuperSpike(torch.autograd.Function):
+    """A step forward, a fast sigmoid's slope backward."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor) -> Tensor:
+        ctx.save_for_backward(s)
+        return (s > 0).to(s.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return grad / (1 + SLOPE * ctx.saved_tensors[0].abs()) ** 2
+
+
+class Ours(nn.Module):
+    """Recurrent units by one of our engines, or step by step, with a readout of the spikes."""
+
+    def __init__(self, shape: Shape, engine: Any, gain: float) -> None:
+        super().__init__()
+        stream, n = generator(0), shape.units
+        self.w_in = nn.Parameter(gain * torch.randn(n, shape.inputs, generator=stream) / shape.inputs**0.5)
+        self.w_rec = nn.Parameter(0.5 * torch.randn(n, n, generator=stream) / n**0.5)
+        self.bias = nn.Parameter(torch.zeros(n))
+        self.readout = nn.Linear(n, shape.outputs)
+        self.engine, self.rate = engine, 0.0
+        constants = {"synapse": 0.8, "membrane": 0.9, "drive": 0.5, "threshold": 1.0}
+        self.constants = {name: torch.full((n,), value) for name, value in constants.items()}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        rest = (torch.zeros(len(inputs), len(self.bias)),) * 3
+        way = self.steps if self.engine is None else self.sequence
+        spikes = way(inputs, rest)
+        self.rate = spikes.detach().mean().item()
+        return self.readout(spikes)
+
+    def sequence(self, inputs: Tensor, start: tuple[Tensor, ...]) -> Tensor:
+        weights = {"w_in": self.w_in, "w_rec": self.w_rec, "bias": self.bias}
+        which = {"surrogate": Surrogate.SUPERSPIKE, "slope": SLOPE}
+        return lif_sequence(self.engine, inputs, start, None, **weights, **self.constants, **which)[0]  # type: ignore[arg-type]
+
+    def steps(self, inputs: Tensor, start: tuple[Tensor, ...]) -> Tensor:
+        i, v, z = start
+        c, run = self.constants, []
+        for x in inputs.unbind(1):
+            i = c["synapse"] * i + z @ self.w_rec.mT + x @ self.w_in.mT + self.bias
+            v = c["membrane"] * v + c["drive"] * i - c["threshold"] * z.detach()
+            z = SuperSpike.apply(v - c["threshold"])
+            run.append(z)
+        return torch.stack(run, 1)
+
+
+class Norse(nn.Module):
+    """norse's LIFRecurrent, a synaptic current and a membrane as ours; its own reset and surrogate."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        import norse.torch as norse  # type: ignore[import-not-found]
+
+        self.cell = norse.LIFRecurrent(shape.inputs, shape.units)
+        self.readout = nn.Linear(shape.units, shape.outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.readout(self.cell(inputs.transpose(0, 1))[0]).transpose(0, 1)
+
+
+class SnnTorch(nn.Module):
+    """snntorch's RSynaptic, stepped as its documentation does."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        import snntorch  # type: ignore[import-not-found]
+
+        self.afferent = nn.Linear(shape.inputs, shape.units)
+        self.cell = snntorch.RSynaptic(alpha=0.8, beta=0.9, linear_features=shape.units)
+        self.readout = nn.Linear(shape.units, shape.outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        spikes, current, voltage = self.cell.init_rsynaptic()
+        run = []
+        for x in inputs.unbind(1):
+            spikes, current, voltage = self.cell(self.afferent(x), spikes, current, voltage)
+            run.append(spikes)
+        return self.readout(torch.stack(run, 1))
+
+
+def step_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Step:
+    """Return one training step of `model` as a call without arguments."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-6)  # so slow that the rate stays what it is
+
+    def step() -> None:
+        optimiser.zero_grad()
+        (model(inputs) - targets).square().mean().backward()
+        optimiser.step()
+
+    return step
+
+
+def contestants(shape: Shape, *, gain: float) -> tuple[dict[str, Step], float]:
+    """Return a training step for each way to compute it, and the part of units that spikes at a step of ours."""
+    stream = generator(0)
+    inputs = (torch.rand(shape.trials, shape.steps, shape.inputs, generator=stream) < 0.1).float()
+    targets = torch.randn(shape.trials, shape.steps, shape.outputs, generator=stream)
+    ways = {"plain loop": None, "torch function": lif_torch, "native": lif_native}
+    if library.level() < 0:
+        del ways["native"]
+    ours = {way: Ours(shape, engine, gain) for way, engine in ways.items()}
+    with torch.no_grad():
+        ours["plain loop"](inputs)
+    models: dict[str, nn.Module] = dict(ours)
+    if importlib.util.find_spec("norse"):
+        models["norse LIFRecurrent"] = Norse(shape)
+    if importlib.util.find_spec("snntorch"):
+        models["snntorch RSynaptic"] = SnnTorch(shape)
+    return {way: step_of(model, inputs, targets) for way, model in models.items()}, ours["plain loop"].rate
