@@ -194,7 +194,7 @@ def _signal(series: Any, owner: str) -> Signal:
     elif series.rate:
         times = (series.starting_time + np.arange(len(values)) / series.rate) * 1000.0
     else:
-        must = "with timestamps or a rate"
+        must = "a series with timestamps or a rate"
         _check.fail(owner, series.name, must, "neither", "The file does not say when.", error=RecordingError)
     return Signal(times, values.reshape(len(values), -1), "" if series.unit == "n/a" else str(series.unit))
 

@@ -125,7 +125,11 @@ def drift_field(
     low, high = np.array(extent, dtype=float).T
     use = np.isfinite(step).all(axis=1) & (at >= low).all(axis=1) & (at <= high).all(axis=1)
     if not use.any():
-        _check.fail(owner, "paths", "with a step that begins within `extent`", extent, "Give the borders of the world.")
+        must, got = (
+            f"paths with a step that begins within {extent}",
+            f"{np.isfinite(step).all(axis=1).sum()} steps outside",
+        )
+        _check.fail(owner, "paths", must, got, "Give the borders of the world as `extent`.")
     at, step = at[use], step[use]
     cell = np.minimum(((at - low) / (high - low) * bins).astype(int), bins - 1)
     place = np.ravel_multi_index(tuple(cell.T), (bins,) * n_axes)

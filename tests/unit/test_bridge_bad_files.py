@@ -72,7 +72,7 @@ def test_nwb_signal_without_times(tmp_path: Path) -> None:
     path = nwb(tmp_path / "a.nwb", fill)
     with h5py.File(path, "r+") as file:
         file["acquisition/x/starting_time"].attrs["rate"] = 0.0
-    with pytest.raises(RecordingError, match="`x` must be with timestamps or a rate; got 'neither'"):
+    with pytest.raises(RecordingError, match="`x` must be a series with timestamps or a rate; got 'neither'"):
         read_nwb(path)
 
 

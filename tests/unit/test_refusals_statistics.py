@@ -1,4 +1,4 @@
-"""What the search for laps refuses; the other statistics say theirs in their own tests."""
+"""What laps and drift fields refuse; the other statistics say theirs in their own tests."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from neurornn import Recording, Signal
 from neurornn.errors import RecordingError
-from neurornn.statistics import laps
+from neurornn.statistics import drift_field, laps
 
 TIMES = np.arange(0.0, 20_000.0, 100.0)
 
@@ -39,3 +39,24 @@ def test_laps_need_a_run_from_end_to_end() -> None:
     )
     with pytest.raises(RecordingError, match=said):
         laps(session(np.full(len(TIMES), 3.0)))
+
+
+PATHS = np.linspace(0.0, 1.0, 12).reshape(2, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bins": 1}, "drift_field: `bins` must be a whole number, 2 or above; got 1"),
+        ({"min_visits": 0}, "drift_field: `min_visits` must be a whole number, 1 or above; got 0"),
+        ({"extent": ((0.0, 1.0),) * 2}, r"drift_field: `extent` must be `\(low, high\)` of each of 1 axes"),
+        (
+            {"extent": ((5.0, 6.0),)},
+            r"drift_field: `paths` must be paths with a step that begins within \(\(5.0, 6.0\),\); got '10 steps outside'"
+            r"\. Give the borders of the world",
+        ),
+    ],
+)
+def test_drift_fields_that_cannot_be(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        drift_field(PATHS, **{"extent": ((0.0, 1.0),), "bins": 3, **settings})
