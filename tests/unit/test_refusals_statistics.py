@@ -52,8 +52,8 @@ PATHS = np.linspace(0.0, 1.0, 12).reshape(2, 6, 1)
         ({"extent": ((0.0, 1.0),) * 2}, r"drift_field: `extent` must be `\(low, high\)` of each of 1 axes"),
         (
             {"extent": ((5.0, 6.0),)},
-            r"drift_field: `paths` must be paths with a step that begins within \(\(5.0, 6.0\),\); got '10 steps outside'"
-            r"\. Give the borders of the world",
+            r"drift_field: `paths` must be paths with a step that begins within \(\(5.0, 6.0\),\); got '10 steps "
+            r"outside'\. Give the borders of the world",
         ),
     ],
 )
