@@ -23,6 +23,7 @@ from .cell import GaussianNoise as GaussianNoise
 from .cell import Intervention as Intervention
 from .cell import LeakyRate as LeakyRate
 from .cell import NoiseAt as NoiseAt
+from .cell import Uniform as Uniform
 from .cell import UniformNoise as UniformNoise
 from .network import Network as Network
 from .network import Run as Run
@@ -35,10 +36,12 @@ from .wiring import Sparse as Sparse
 
 # Tasks
 from .recipe import load_task as load_task
+from .task import AbstractBits as AbstractBits
 from .task import AbstractCode as AbstractCode
 from .task import AbstractMotion as AbstractMotion
 from .task import AbstractTask as AbstractTask
 from .task import ArenaIntegration as ArenaIntegration
+from .task import BitMatch as BitMatch
 from .task import Cartesian as Cartesian
 from .task import Darting as Darting
 from .task import DelayedMatch as DelayedMatch
@@ -46,6 +49,7 @@ from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import Foraging as Foraging
 from .task import HeadDirection as HeadDirection
 from .task import Layout as Layout
+from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
 from .task import SelfMotion as SelfMotion
 from .task import Speeds as Speeds
@@ -55,6 +59,10 @@ from .trials import Trials as Trials
 
 # Training
 from .curriculum import AbstractCurriculum as AbstractCurriculum
+from .curriculum import MultiHead as MultiHead
+from .curriculum import NoCurriculum as NoCurriculum
+from .curriculum import SingleHead as SingleHead
+from .curriculum import Sliding as Sliding
 from .curriculum import Stage as Stage
 from .curriculum import Stages as Stages
 from .fit import SGD as SGD

@@ -256,7 +256,7 @@ def _network(table: Mapping[str, Any], task: AbstractTask, seed: int) -> Network
         for key in keys:
             _check.fail("recipe", f"{place}.{key}", "left to the task", "a value", "Remove it.", error=RecipeError)
     cell = {"n_in": task.n_in, "dt": task.dt, **table["cell"]}
-    sizes = {"n_out": task.n_out, "n_start": task.n_start}
+    sizes = {"n_out": task.heads, "n_start": task.n_start}
     return rebuilt(build({"type": "Network", **sizes, **table, "cell": cell}), seed)
 
 
@@ -270,7 +270,7 @@ def _task(table: Mapping[str, Any], known: Mapping[str, Any]) -> AbstractTask:
 
 def _training(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of `train` that a recipe may set, their nested tables built."""
-    known = set(signature(train).parameters) - {"network", "task", "seed", "progress", "checkpoint"}
+    known = set(signature(train).parameters) - {"network", "task", "seed", "progress", "checkpoint", "snapshots"}
     for key in table:
         if key not in known:
             fix = _check.near(key, known)

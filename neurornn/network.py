@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from neurornn import _check
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
 
 
@@ -59,7 +60,7 @@ class Run:
 class Network(nn.Module):
     r"""An encoder, a cell and readout heads.
 
-    $$h_0 = E s + e, \qquad r_t = \mathrm{cell}(x_t, h_{t-1}, \xi_t), \qquad y_t = R\, r_t + c$$
+    $$h_0 = E s + e + \zeta, \qquad r_t = \mathrm{cell}(x_t, h_{t-1}, \xi_t), \qquad y_t = R\, r_t + c$$
 
     Args:
         cell: the recurrent units.
@@ -67,6 +68,8 @@ class Network(nn.Module):
         n_start: size of what the network is told about the start of a trial, $s$; 0 for none, so that it starts at
             rest.
         noise: of the recurrent units: a standard deviation (Gaussian), or a noise object.
+        scatter: the law of $\zeta$, which is added to the first state of every unit in every trial; its mean is added
+            where nothing is drawn. Nothing where absent.
         readout_bias: whether the heads have a bias $c$.
         encoder_bias: whether the encoder has a bias $e$.
         seed: of the encoder's and the readout's initial weights.
@@ -92,6 +95,7 @@ class Network(nn.Module):
         *,
         n_start: int = 0,
         noise: float | AbstractNoise = 0.0,
+        scatter: Uniform | None = None,
         readout_bias: bool = True,
         encoder_bias: bool = True,
         seed: int = 0,
@@ -105,6 +109,7 @@ class Network(nn.Module):
             self.heads[name] = slice(at, at + _check.count("Network", f"n_out[{name!r}]", size))
         self.n_start = _check.count("Network", "n_start", n_start, least=0)
         self.noise = noise if isinstance(noise, AbstractNoise) else GaussianNoise(noise)
+        self.scatter = scatter
         stream = generator(seed)
         bound = 1 / math.sqrt(cell.n_units)
         self.readout = nn.Parameter(bound * (2 * torch.rand(self.n_out, cell.n_units, generator=stream) - 1))
@@ -142,8 +147,34 @@ class Network(nn.Module):
         """Where the parameters are."""
         return self.readout.device
 
-    def initial(self, n_trials: int, start: Float[Tensor, "*stack trial start"] | None = None) -> State:
-        """Return the first state: at rest, or where the encoder puts it."""
+    def initial(
+        self,
+        n_trials: int,
+        start: Float[Tensor, "*stack trial start"] | None = None,
+        *,
+        scatter: Float[Tensor, "trial unit"] | None = None,
+    ) -> State:
+        """Return the first state: at rest, or where the encoder puts it, and scattered about there.
+
+        Args:
+            n_trials: how many trials.
+            start: what the encoder is told.
+            scatter: what `draw_scatter` gave; the mean of its law where absent.
+        """
+        first, *rest = self._placed(n_trials, start)
+        if scatter is not None:
+            first = first + scatter
+        elif self.scatter is not None:
+            first = first + self.scatter.mean
+        return (first, *rest)
+
+    def draw_scatter(self, n_trials: int, generator: torch.Generator) -> Float[Tensor, "trial unit"] | None:
+        """Draw what is added to the first state of each unit; `None`, and nothing drawn, for a network without it."""
+        if self.scatter is None:
+            return None
+        return self.scatter.draw((n_trials, self.n_units), generator=generator).to(self.readout)
+
+    def _placed(self, n_trials: int, start: Tensor | None) -> State:
         rest = self.cell.initial(n_trials)
         if self.encoder is None:
             return rest
@@ -162,6 +193,7 @@ class Network(nn.Module):
         generator: torch.Generator | None = None,
         perturb: Sequence[Perturbs] | Intervention = (),
         noise: AbstractNoise | Float[Tensor, "trial time unit"] | None = None,
+        scatter: Float[Tensor, "trial unit"] | None = None,
     ) -> Run:
         """Run a batch of trials.
 
@@ -169,10 +201,11 @@ class Network(nn.Module):
             inputs: what the network sees.
             start: what the encoder is told; needed where the network has one and no `state` is given.
             state: the state before the first step, instead of the encoder's.
-            generator: where the noise is drawn from. Without it the run is deterministic: no noise.
+            generator: where scatter and noise are drawn from. Without it the run is deterministic: no noise.
             perturb: what is done to the network meanwhile. It is data; the network is not changed, and the empty
                 perturbation changes no bit of the run.
             noise: another noise than the network's own, or the very numbers to add (so that two runs can share them).
+            scatter: the very numbers to add to the first state. Without them and without `generator` it is their mean.
 
         Returns:
             The run. With stacked perturbations every tensor has a leading `stack` axis, and all of the stack share
@@ -182,7 +215,8 @@ class Network(nn.Module):
             _check.fail("Network", "inputs", f"of shape (trial, time, {self.n_in})", inputs)
         n_trials, n_steps = inputs.shape[:2]
         if state is None:
-            state = self.initial(n_trials, start)
+            drawn_first = None if generator is None else self.draw_scatter(n_trials, generator)
+            state = self.initial(n_trials, start, scatter=drawn_first if scatter is None else scatter)
         act = perturb if isinstance(perturb, Intervention) else combine(perturb, self, n_trials, n_steps)
         if act is not None and act.empty:
             act = None

@@ -4,6 +4,7 @@ from neurornn.cell.base import AbstractCell as AbstractCell
 from neurornn.cell.base import Intervention as Intervention
 from neurornn.cell.gated import GRU as GRU
 from neurornn.cell.gated import LSTM as LSTM
+from neurornn.cell.law import Uniform as Uniform
 from neurornn.cell.noise import AbstractNoise as AbstractNoise
 from neurornn.cell.noise import GaussianNoise as GaussianNoise
 from neurornn.cell.noise import UniformNoise as UniformNoise

@@ -12,6 +12,7 @@ from torch.nn import functional
 from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.law import Uniform
 from neurornn.wiring import AbstractWiring, Dense
 
 E = TypeVar("E", bound=Enum)
@@ -97,7 +98,7 @@ class LeakyRate(AbstractCell):
     Args:
         n_in: number of input channels.
         n_units: number of units.
-        tau: time constants, ms: one for all, or one a unit. At least `dt`.
+        tau: time constants, ms: one for all, one a unit, or the law they are drawn from. At least `dt`.
         dt: time step, ms.
         nonlinearity: $f$: a name ("relu", "leaky_relu", "tanh", "softplus", "sigmoid", "identity") or any callable.
         form: where the nonlinearity sits.
@@ -105,7 +106,7 @@ class LeakyRate(AbstractCell):
         train_tau: whether the time constants are trained.
         clamp_tau: whether they are optimised raw and clamped at `dt` (`ClampedTau`) rather than on a logarithmic scale
             (`LogTau`).
-        bias: whether units have a bias $b$.
+        bias: whether units have a bias $b$, 0 at the start; or the law that it is drawn from.
         wiring: what the recurrent weights may be; `Dense` with gain 1 where absent.
         uniform: whether the initial weights (without a `wiring`, the recurrent ones, too) are even between
             $\pm 1/\sqrt{\text{fan-in}}$, as torch draws them, instead of normal with that standard deviation.
@@ -135,14 +136,14 @@ class LeakyRate(AbstractCell):
         n_in: int,
         n_units: int,
         *,
-        tau: float | Sequence[float] = 100.0,
+        tau: float | Sequence[float] | Uniform = 100.0,
         dt: float = 20.0,
         nonlinearity: str | Callable[[Tensor], Tensor] = "relu",
         form: Form | str = Form.RATE,
         noise_at: NoiseAt | str = NoiseAt.STATE,
         train_tau: bool = False,
         clamp_tau: bool = False,
-        bias: bool = True,
+        bias: bool | Uniform = True,
         wiring: AbstractWiring | None = None,
         uniform: bool = False,
         seed: int = 0,
@@ -155,6 +156,9 @@ class LeakyRate(AbstractCell):
         self.noise_at = _member("noise_at", NoiseAt, noise_at)
         self.nonlinearity = nonlinearity
         self.f = _function(nonlinearity)
+        # Streams of their own: what is drawn here leaves the other weights of a seed as they are.
+        if isinstance(tau, Uniform):
+            tau = tau.draw((self.n_units,), generator=generator(seed + 2)).tolist()
         if not _fits(tau, self.n_units):
             _check.fail("LeakyRate", "tau", f"one number or {n_units} of them", tau)
         taus = torch.as_tensor(tau, dtype=torch.get_default_dtype()).expand(self.n_units).clone()
@@ -169,7 +173,8 @@ class LeakyRate(AbstractCell):
         shape = (n_units, n_in)
         drawn = 2 * torch.rand(shape, generator=stream) - 1 if uniform else torch.randn(shape, generator=stream)
         self.w_in = nn.Parameter(drawn / math.sqrt(n_in))
-        self.bias = nn.Parameter(torch.zeros(n_units)) if bias else None
+        law = bias if isinstance(bias, Uniform) else Uniform(0.0, 0.0)
+        self.bias = nn.Parameter(law.draw((n_units,), generator=generator(seed + 3))) if bias else None
 
     def initial(self, n_trials: int) -> State:
         return (self.w_in.new_zeros(n_trials, self.n_units),)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from neurornn import _check
-from neurornn.cell import GRU, LSTM, GaussianNoise, LeakyRate, UniformNoise
-from neurornn.curriculum import Stage, Stages
+from neurornn.cell import GRU, LSTM, GaussianNoise, LeakyRate, Uniform, UniformNoise
+from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
@@ -27,12 +27,14 @@ from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.network import Network
 from neurornn.task import (
     ArenaIntegration,
+    BitMatch,
     Cartesian,
     Darting,
     DelayedMatch,
     EvidenceAccumulation,
     Foraging,
     HeadDirection,
+    Parity,
     PlaceCode,
     Speeds,
     TrackIntegration,
@@ -43,14 +45,17 @@ from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
 # One line a room; a new class is known to recipes once its name stands here.
 _CELLS = (LeakyRate, GRU, LSTM)
 _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
-_NOISES = (GaussianNoise, UniformNoise)
-_TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch)
+_NOISES = (GaussianNoise, UniformNoise, Uniform)
+_TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
+_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 
 TYPES: dict[str, type] = {
-    kind.__name__: kind for kind in (Network, *_CELLS, *_WIRINGS, *_NOISES, *_TASKS, *_WORLDS, *_TRAINING, *_OBJECTIVES)
+    kind.__name__: kind
+    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for kind in room
 }
 """Every type that a description may name."""
 

@@ -130,9 +130,12 @@ class Fit:
     def _run(self, trials: Trials, seed: int, perturb: Sequence[Perturbs] | Intervention) -> torch.Tensor:
         """Return the activity; the noise is drawn from a stream of its own."""
         network = self.network
-        noise = draw_noise(network, trials.n_trials, trials.n_steps, generator(seed + 1_000_003))
+        stream = generator(seed + 1_000_003)
+        scatter = network.draw_scatter(trials.n_trials, stream)
+        noise = draw_noise(network, trials.n_trials, trials.n_steps, stream)
         start = None if trials.start is None else trials.start.to(network.readout)
-        return network(trials.inputs.to(network.readout), start=start, noise=noise, perturb=perturb).activity
+        inputs = trials.inputs.to(network.readout)
+        return network(inputs, start=start, noise=noise, scatter=scatter, perturb=perturb).activity
 
     def save(self, folder: str | Path) -> Path:
         """Write the fit to `folder`, as weights.safetensors and fit.json, each in one move.

@@ -27,19 +27,19 @@ class Roll(nn.Module):
         self.network = network
         self.chunk = chunk
 
-    def forward(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None) -> Run:
-        """Run a batch: inputs `(trial, time, in)`, start `(trial, start)`, noise `(trial, time, unit)`."""
+    def forward(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None, scatter: Tensor | None = None) -> Run:
+        """Run a batch of `(trial, time, in)`; start, noise and scatter as `Network.forward` takes them."""
         inputs = inputs.to(self.network.readout)
         start = None if start is None else start.to(self.network.readout)
         if 0 < self.chunk < inputs.shape[1]:
-            run = self._in_stretches(inputs, start, noise)
+            run = self._in_stretches(inputs, start, noise, scatter)
         else:
-            run = self.network(inputs, start=start, noise=noise)
+            run = self.network(inputs, start=start, noise=noise, scatter=scatter)
         # Losses are sums over many steps: they are made in the precision of the weights.
         return replace(run, outputs=run.outputs.to(self.network.readout))
 
-    def _in_stretches(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None) -> Run:
-        state = self.network.initial(len(inputs), start)
+    def _in_stretches(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None, scatter: Tensor | None) -> Run:
+        state = self.network.initial(len(inputs), start, scatter=scatter)
         noises = noise.split(self.chunk, dim=1) if noise is not None else None
         runs: list[Run] = []
         for i, part in enumerate(inputs.split(self.chunk, dim=1)):
@@ -83,5 +83,6 @@ def only(run: Run, heads: Sequence[str]) -> Run:
 def answer(network: Network, trials: Trials, *, heads: Sequence[str] = (), noise: torch.Generator | None = None) -> Run:
     """Return what the network does in `trials`, without gradients; noise is drawn where a stream is given."""
     trials = trials if trials.inputs.device == network.device else trials.to(network.device)
+    scatter = None if noise is None else network.draw_scatter(trials.n_trials, noise)
     drawn = None if noise is None else draw_noise(network, trials.n_trials, trials.n_steps, noise)
-    return only(Roll(network, 0)(trials.inputs, trials.start, drawn), heads)
+    return only(Roll(network, 0)(trials.inputs, trials.start, drawn, scatter), heads)

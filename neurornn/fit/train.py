@@ -22,6 +22,7 @@ from neurornn.fit.precision import Precision
 from neurornn.fit.provenance import git_state, versions
 from neurornn.fit.roll import Roll, draw_noise, only
 from neurornn.fit.session import Session
+from neurornn.fit.snapshot import write_snapshot
 from neurornn.fit.validate import Validation
 from neurornn.fit.watch import Watch, clip_gradients
 from neurornn.fit.workers import Workers, chosen_device, workers
@@ -78,6 +79,7 @@ def train(
     patience: int = 0,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 100,
+    snapshots: str | Path | None = None,
     device: torch.device | str = "auto",
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
@@ -106,6 +108,8 @@ def train(
             are returned, without it the last ones.
         checkpoint: a file from which a training that was cut short goes on, and where its state is kept.
         checkpoint_every: steps between two writings of it.
+        snapshots: a folder for the weights at the end of each stage that was passed, which `neurornn.fit.snapshot`
+            reads; none where absent.
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
@@ -149,7 +153,8 @@ def train(
     team = workers(place)
     recipe = _recipe(network, task, plan)
     session = _session(network, plan, place)
-    path = Path(checkpoint) if checkpoint is not None else None
+    path, folder = (None if one is None else Path(one) for one in (checkpoint, snapshots))
+    files = (path, folder)
     settings = recipe | {"weights": digest(network.state_dict()), "device": place.type, "processes": team.size}
     if path is not None and path.exists():
         session.resume(path, settings)
@@ -157,7 +162,7 @@ def train(
         _check.fail("train", "checkpoint", "a file that all processes see", str(path), error=FitError)
 
     with plan.precision.products(), _bar(steps, session.step, shown=progress and team.first) as bar:
-        _loop(session, plan, team, bar, _Keeper(path if team.first else None, checkpoint_every, settings))
+        _loop(session, plan, team, bar, _Keeper(*(files if team.first else (None, None)), checkpoint_every, settings))
     return Fit(
         network=session.trained(best=patience > 0).to(network.device),
         task=task,
@@ -175,12 +180,18 @@ class _Keeper:
     """Writes checkpoints, and tells what was written last."""
 
     path: Path | None
+    folder: Path | None
     every: int
     settings: dict[str, Any]
 
     def keep(self, session: Session) -> None:
         if self.path is not None:
             session.save(self.path, self.settings)
+
+    def passed(self, session: Session, stage: int) -> None:
+        """Write the weights with which a stage was passed."""
+        if self.folder is not None:
+            write_snapshot(self.folder, stage, session.network)
 
     def __str__(self) -> str:
         if self.path is None or not self.path.exists():
@@ -217,7 +228,9 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
         if judged:
             score = team.agree(validation.score(network, stage, number), network.device)
             session.judge(score, stage.task.higher_is_better)
-            number = _moved_on(session, plan, number)
+            before, number = number, _moved_on(session, plan, number)
+            if number != before:
+                keeper.passed(session, before)
         if kept or session.ended:
             keeper.keep(session)
 
@@ -226,14 +239,16 @@ def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, tea
     """Draw a batch, run it and leave the gradients in the parameters. Returns the weighted terms."""
     network, streams = session.network, session.streams
     trials = stage.task.sample(plan.batch, generator=streams["task"])
+    scatter = network.draw_scatter(trials.n_trials, streams["noise"])
     noise = draw_noise(network, trials.n_trials, trials.n_steps, streams["noise"])
     if team.size > 1:
         mine = team.part(trials.n_trials)
-        trials, noise = trials.select(mine), None if noise is None else noise[mine]
+        trials = trials.select(mine)
+        noise, scatter = (None if drawn is None else drawn[mine] for drawn in (noise, scatter))
     if trials.inputs.device != network.device:
         trials = trials.to(network.device)
     with plan.precision.cast(network.device):
-        run = only(model(trials.inputs, trials.start, noise), stage.heads)
+        run = only(model(trials.inputs, trials.start, noise, scatter), stage.heads)
     sums, counts = plan.objective.totals(run, trials, network)
     counts = team.sum(counts)
     session.optimiser.zero_grad()

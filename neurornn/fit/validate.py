@@ -29,7 +29,7 @@ class Validation:
         self._trials: dict[int, Trials] = {}
 
     def score(self, network: Network, stage: Stage, number: int) -> float:
-        """Return the mean score over the trials that have one.
+        """Return how good the answers are over all: the mean score of the trials that have one, for most tasks.
 
         Args:
             network: the network as it is now.
@@ -46,7 +46,7 @@ class Validation:
         noise = stream(self.seed, 2, network.device)
         with self.precision.cast(torch.device(network.device)):
             run = answer(network, trials, heads=stage.heads, noise=noise)
-        score = float(stage.task.score(trials, run.outputs).float().nanmean())
+        score = stage.task.overall(trials, run.outputs)
         if not math.isfinite(score):
             name = f"{type(stage.task).__name__}.score"
             raise Diverged(f"train: the validation score ({name}) is {score}. Check the outputs, or the task's mask.")

@@ -20,6 +20,7 @@ class AbstractTask(ABC):
         dt: time step, ms.
         n_in: number of input channels.
         n_out: number of outputs.
+        heads: the readout heads that answers are read from, with their sizes; one called `out` for most tasks.
         n_start: size of what the network is told about the start of a trial; 0 for none.
         score_name: what `score` measures, with its unit, as a reader should see it.
         higher_is_better: whether a larger score is better.
@@ -40,6 +41,11 @@ class AbstractTask(ABC):
         """Number of outputs."""
 
     @property
+    def heads(self) -> dict[str, int]:
+        """The readout heads that answers are read from, with their sizes."""
+        return {"out": self.n_out}
+
+    @property
     def n_start(self) -> int:
         """Size of what the network is told about the start of a trial; 0 for none."""
         return 0
@@ -51,6 +57,10 @@ class AbstractTask(ABC):
     @abstractmethod
     def score(self, trials: Trials, outputs: Float[Tensor, "*stack trial time out"]) -> Float[Tensor, "*stack trial"]:
         """Return one number for each trial: how good the answer was. See `score_name`."""
+
+    def overall(self, trials: Trials, outputs: Float[Tensor, "trial time out"]) -> float:
+        """Return one number for a whole batch, by which training is judged: the mean over trials that have a score."""
+        return float(self.score(trials, outputs).float().nanmean())
 
     def follow(self, recording: Recording) -> Trials:
         """Return what an animal saw and did in each trial of `recording`, as trials of this task.

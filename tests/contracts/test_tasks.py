@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from neurornn import AbstractTask, Trials, generator, load_task
 from neurornn.task import (
     ArenaIntegration,
+    BitMatch,
     Cartesian,
     Darting,
     DelayedMatch,
     EvidenceAccumulation,
     HeadDirection,
     Layout,
+    Parity,
     PlaceCode,
     SelfMotion,
     TrackIntegration,
@@ -40,10 +42,15 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "decision": EvidenceAccumulation,
     "decision, fixed": lambda: EvidenceAccumulation(fixation=(100.0, 100.0), stimulus=(500.0, 500.0), delay=(0.0, 0.0)),
     "match": DelayedMatch,
+    "parity": lambda: Parity(ns=(2, 3, 5)),
+    "parity, padded": lambda: Parity(ns=(3,), block=4, spread=0.0),
+    "bits match": lambda: BitMatch(ns=(2, 6), dt=0.5, block=4),
 }
 BEST: dict[str, float] = {
     "decision": 1.0,
     "match": 1.0,
+    "parity": 1.0,
+    "bits": 1.0,
     "track": 1.0,
     "arena, darting": 0.12,
     "arena, pulled": 0.12,

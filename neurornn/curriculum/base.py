@@ -1,4 +1,4 @@
-"""When a task changes during training, and which readout heads are scored meanwhile."""
+"""What a curriculum is: stages, when one is left, and which readout heads are scored meanwhile."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
