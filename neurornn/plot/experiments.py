@@ -1,4 +1,4 @@
-"""Drawings of comparisons, lesions and reactivation, each beside its nulls."""
+"""Drawings of comparisons, lesions and an animal's rest, each beside its nulls."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from neurornn import _check
 from neurornn.comparison.result import TO_BRAIN, Comparison
 from neurornn.perturb import LesionTable
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel, wrapped
-from neurornn.reactivation import Reactivation
 from neurornn.study.rest import Rest
 
 BARS = ("model", "behaviour+model", "behaviour", "time", "untrained", "shifted")
@@ -108,54 +107,6 @@ def _(hurt: LesionTable) -> list[Figure]:
                 alt=f"Effect {hurt.effect:.3g}, mean control {float(hurt.control_effects.mean()):.3g}, p {hurt.p:.3g}.",
             )
         ]
-
-
-@figures.register
-def _(quiet: Reactivation) -> list[Figure]:
-    shown = [name for name in ("active", "quiescent", "no noise", "untrained") if name in quiet.positions]
-    others = [name for name in quiet.positions if name.startswith("animal")]
-    with canvas(9.0, 3.3) as drawing:
-        left, middle, right = drawing.subplots(1, 3, width_ratios=[1.3, 1.1, 0.9])
-        colours = [INK, MODEL, SECOND, NULL, BRAIN, THIRD]
-        for name, colour in zip([*shown, *others], colours, strict=False):
-            _density(left, quiet, name, colour)
-        left.legend(fontsize=7.5)
-        left.set(xlabel="decoded position", ylabel="density")
-        panel(left, "a", "Where it goes")
-        for path in quiet.paths["quiescent"][:3]:
-            middle.plot(np.arange(len(path)) * quiet.dt / 1000, path[:, 0], lw=0.8, color=MODEL, alpha=0.8)
-        middle.set(xlabel="s", ylabel="decoded position", ylim=quiet.extent[0])
-        panel(middle, "b", "Paths without input")
-        right.plot(
-            quiet.overlap["k"],
-            quiet.overlap["one_in_other"],
-            color=MODEL,
-            marker="o",
-            ms=3,
-            label="quiescent in active",
-        )
-        right.plot(quiet.overlap["k"], quiet.overlap["chance"], color=NULL, ls="--", label="random directions")
-        right.set(xlabel="components", ylabel="shared variance", ylim=(0, 1.3))
-        right.legend(fontsize=7.5, loc="upper left")
-        panel(right, "c", "Same directions")
-        return [
-            finished(
-                drawing,
-                title="Without input.",
-                caption="a: positions visited in quiescence beside those of active runs, of quiescence without "
-                "noise, of an "
-                "untrained network, and of the animal. b: decoded paths. c: how much of the quiescent variance lies "
-                "in the main "
-                "directions of the active runs.",
-                alt="Densities of decoded positions, three decoded paths, and the overlap of activity subspaces.",
-            )
-        ]
-
-
-def _density(axis: Any, quiet: Reactivation, name: str, colour: str) -> None:
-    low, high = quiet.extent[0]
-    heights, edges = np.histogram(quiet.positions[name][:, 0], bins=30, range=(low, high), density=True)
-    axis.stairs(heights, edges, color=colour, lw=1.6 if name != "active" else 2.4, label=name)
 
 
 @figures.register
