@@ -76,7 +76,7 @@ def describe(thing: Any) -> dict[str, Any]:
         >>> from neurornn import Dense
         >>> from neurornn.fit import build, describe
         >>> describe(Dense(5, gain=1.5))
-        {'type': 'Dense', 'n_units': 5, 'gain': 1.5, 'seed': 0}
+        {'type': 'Dense', 'n_units': 5, 'gain': 1.5, 'uniform': False, 'seed': 0}
         >>> build(describe(Dense(5, gain=1.5))).n_units
         5
     """

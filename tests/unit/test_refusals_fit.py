@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neurornn import LeakyRate, Network, Trials
 from neurornn.curriculum import Stage, Stages
-from neurornn.errors import Diverged
+from neurornn.errors import Diverged, FitError
 from neurornn.fit import ActivityPenalty, Fit, Objective, SquaredError, train
 from neurornn.fit.checkpoint import read_checkpoint
 from neurornn.fit.watch import Watch
@@ -62,6 +62,17 @@ def taught(network: Network | None = None, **settings) -> Fit:
 def test_what_does_not_fit_is_refused(settings: dict, says: str):
     with pytest.raises(ValueError, match=says):
         taught(**settings)
+
+
+def test_a_weight_of_no_term_is_refused():
+    with pytest.raises(ValueError, match=r"Objective: `weights` must be named as the terms are; got 'eror'. Did you"):
+        Objective({"error": SquaredError()}, {"eror": 1.0})
+
+
+def test_processes_that_do_not_see_one_checkpoint_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Workers, "agree", lambda self, value, device: value + 1.0)  # the first process is a step ahead
+    with pytest.raises(FitError, match=r"train: `checkpoint` must be a file that all processes see; got '.*run'"):
+        taught(checkpoint=tmp_path / "run")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
