@@ -57,7 +57,7 @@ BEST: dict[str, float] = {
     "arena": 0.06,
     "heading": 0.06,
 }
-"""What the targets themselves score at worst: every choice right; 1 % of the track; the width of a place field, m; rad."""
+"""What the targets themselves score at worst: every choice right; 1 % of the track; a place field's width, m; rad."""
 
 sizes = given(n_trials=st.integers(1, 9), seed=st.integers(0, 2**31))
 quick = settings(max_examples=5, deadline=None)
