@@ -2,23 +2,21 @@
 
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from neurornn import _check
 from neurornn.errors import RecipeError, SourceMissing
 from neurornn.fit import train
 from neurornn.fit.build import build, describe
+from neurornn.fit.provenance import versions
 from neurornn.library import find
 from neurornn.network import Network, rebuilt
 from neurornn.recipe import FitRecipe, Gate, load_fit_recipe
@@ -206,7 +204,7 @@ def check(name: str | Path, *, size: str = "small", seeds: int = 1, progress: bo
         tuple(quantities),
         tuple(minutes),
         recipe.digest(),
-        _versions(),
+        versions(),
     )
 
 
@@ -276,15 +274,6 @@ def _training(table: Mapping[str, Any]) -> dict[str, Any]:
             fix = _check.near(key, known)
             _check.fail("recipe", f"train.{key}", "a parameter of train", key, fix, error=RecipeError)
     return {name: build(value) if isinstance(value, Mapping) else value for name, value in table.items()}
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "neurornn": version("neurornn"),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-    }
 
 
 def _plain(value: float) -> float | str:

@@ -79,7 +79,7 @@ task.sample(4, generator=nr.generator(0))
 cell = nr.LeakyRate(task.n_in, 64, tau=200.0, dt=task.dt)
 network = nr.Network(cell, task.n_out, n_start=task.n_start, noise=0.1)
 fit = nr.train(
-    network, task, steps=250, learning_rate=3e-3, schedule=nr.OneCycle(), validate_every=50, n_validation=64,
+    network, task, steps=150, learning_rate=5e-3, schedule=nr.OneCycle(), validate_every=50, n_validation=64,
     progress=False,
 )
 nr.figures(fit)[0]
@@ -110,7 +110,7 @@ for name, table in (("rat", theirs), ("network", ours)):
 # position itself does not say.
 
 # %%
-found = nr.compare(fit, runs, where=nr.Moving(20.0), n_untrained=2)
+found = nr.compare(fit, runs, where=nr.Moving(20.0), n_untrained=1)
 found.summary().query("measure == 'r' and direction == 'model to brain'").round(3)
 
 # %%
@@ -124,7 +124,7 @@ nr.figures(found)[0]
 
 # %%
 best = ours["position_r2"].sort_values(ascending=False).index[:6]
-hurt = nr.lesion(fit, units=best.tolist(), controls=199, trials=32, draws=5)
+hurt = nr.lesion(fit, units=best.tolist(), controls=199, trials=16, draws=3)
 nr.figures(hurt)[0]
 
 # %% [markdown]
@@ -134,7 +134,7 @@ nr.figures(hurt)[0]
 # makes it wander among the states it knows. Where does it go, and in which directions of its activity?
 
 # %%
-quiet = nr.reactivate(fit, trials=60, steps=400)
+quiet = nr.reactivate(fit, trials=40, steps=400)
 nr.figures(quiet)[0]
 
 # %% [markdown]
