@@ -243,6 +243,7 @@ def test_dose_sets_hold_their_share_of_units() -> None:
     [
         ({"units": [20]}, r"lesion: `units` must be below 20; got 20"),
         ({"controls": 50}, r"lesion: `controls` must be 0, or 199 and above; got 50"),
+        ({"controls": -1}, r"lesion: `controls` must be a whole number, 0 or above; got -1"),
         ({"doses": (0.5, 1.5)}, r"lesion: `doses` must be a number in \[0, 1\]; got 1.5"),
         ({"draws": 0}, r"lesion: `draws` must be a whole number, 1 or above; got 0"),
         ({"chunk": 0}, r"lesion: `chunk` must be a whole number, 1 or above; got 0"),

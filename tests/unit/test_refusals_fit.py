@@ -11,7 +11,7 @@ from torch import Tensor
 from neurornn import LeakyRate, Network, Trials
 from neurornn.curriculum import Stage, Stages
 from neurornn.errors import Diverged, FitError
-from neurornn.fit import ActivityPenalty, Fit, Objective, SquaredError, train
+from neurornn.fit import ActivityPenalty, Cosine, Fit, Objective, SquaredError, train
 from neurornn.fit.checkpoint import read_checkpoint
 from neurornn.fit.watch import Watch
 from neurornn.fit.workers import Workers
@@ -67,6 +67,11 @@ def test_what_does_not_fit_is_refused(settings: dict, says: str):
 def test_a_weight_of_no_term_is_refused():
     with pytest.raises(ValueError, match=r"Objective: `weights` must be named as the terms are; got 'eror'. Did you"):
         Objective({"error": SquaredError()}, {"eror": 1.0})
+
+
+def test_a_warmup_is_a_fraction():
+    with pytest.raises(ValueError, match=r"Cosine: `warmup` must be a number in \[0, 1\]; got 1.5"):
+        Cosine(warmup=1.5)
 
 
 def test_processes_that_do_not_see_one_checkpoint_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

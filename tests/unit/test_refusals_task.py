@@ -18,6 +18,7 @@ from neurornn.task import (
     Foraging,
     HeadDirection,
     Layout,
+    Parity,
     PlaceCode,
     Speeds,
     TrackIntegration,
@@ -168,6 +169,10 @@ NUMBERS: list[tuple[Callable[[], object], str]] = [
     (
         lambda: TrackIntegration().sample(0, generator=STREAM),
         "TrackIntegration.sample: `n_trials` must be a whole number, 1 or above; got 0.",
+    ),
+    (
+        lambda: Parity().stream(1, 0, generator=STREAM),
+        "Parity.stream: `n_bits` must be a whole number, 1 or above; got 0.",
     ),
     (
         lambda: wander(2, 5, memory=0.0, dt=10.0, generator=STREAM),
