@@ -17,8 +17,8 @@ from neurornn.comparison.cka import debiased_cka as debiased_cka
 from neurornn.comparison.distributions import DistributionComparison as DistributionComparison
 from neurornn.comparison.distributions import UnitDistributions as UnitDistributions
 from neurornn.comparison.distributions import cliffs_delta as cliffs_delta
-from neurornn.comparison.effective import autocorrelation_time as autocorrelation_time
-from neurornn.comparison.effective import n_effective as n_effective
+from neurornn.comparison.effective import decorrelation_lag as decorrelation_lag
+from neurornn.comparison.effective import n_independent as n_independent
 from neurornn.comparison.metric import AbstractMetric as AbstractMetric
 from neurornn.comparison.metric import AbstractPredictivity as AbstractPredictivity
 from neurornn.comparison.null import Nulls as Nulls

@@ -8,7 +8,7 @@ import pandas as pd
 from neurornn import _check
 from neurornn.comparison.alignment import Aligned, Where, aligned
 from neurornn.comparison.ceiling import Reliability
-from neurornn.comparison.effective import autocorrelation_time, n_effective
+from neurornn.comparison.effective import decorrelation_lag, n_independent
 from neurornn.comparison.job import LEAST_RELIABLE, Job, Progress, lap_reliability
 from neurornn.comparison.metric import AbstractMetric
 from neurornn.comparison.null import DEFAULT, Nulls, Records
@@ -136,8 +136,8 @@ def _folds(data: Aligned, n_folds: int, gap: float | None) -> Folds:
 
 def _slowest(data: Aligned, train: np.ndarray) -> float:
     """Return the autocorrelation time (ms) that the gap is made of, from training bins only."""
-    units = autocorrelation_time(data.brain[train], data.times[train], dt=data.dt)
-    signals = autocorrelation_time(data.signals[train], data.times[train], dt=data.dt)
+    units = decorrelation_lag(data.brain[train], data.times[train], dt=data.dt)
+    signals = decorrelation_lag(data.signals[train], data.times[train], dt=data.dt)
     known = [float(np.median(units[np.isfinite(units)]))] if np.isfinite(units).any() else []
     return max([*known, *signals[np.isfinite(signals)].tolist(), 0.0])
 
@@ -145,7 +145,7 @@ def _slowest(data: Aligned, train: np.ndarray) -> float:
 def _units(data: Aligned, reliability: Reliability | None) -> pd.DataFrame:
     kept = data.units["kept"].to_numpy(bool)
     table = data.units.copy()
-    found = {"n_effective": n_effective(data.brain, data.times, dt=data.dt)}
+    found = {"n_effective": n_independent(data.brain, data.times, dt=data.dt)}
     if reliability is not None:
         found |= {"reliability": reliability.value, "low": reliability.low, "high": reliability.high}
     for name, values in found.items():

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from neurornn import _check
 
 
-def autocorrelation(
+def gapped_autocorrelation(
     values: Float[np.ndarray, "bin column"], times: Float[np.ndarray, " bin"], *, dt: float
 ) -> Float[np.ndarray, "lag column"]:
     """Return the autocorrelation of each column at lags of 0, 1, 2 ... bins of `dt` ms, up to half the stretch.
@@ -19,7 +19,7 @@ def autocorrelation(
         times: the bins' times, in order. Shape `(bin,)`, ms.
         dt: bin width, ms.
     """
-    _check.positive("autocorrelation", "dt", dt)
+    _check.positive("gapped_autocorrelation", "dt", dt)
     place = np.rint((times - times[0]) / dt).astype(np.int64)
     n_grid = int(place[-1]) + 1
     n_fft = 1 << int(2 * n_grid - 1).bit_length()
@@ -40,7 +40,7 @@ def _correlated(signal: np.ndarray, n_fft: int) -> np.ndarray:
     return np.fft.irfft(np.abs(spectrum) ** 2, n_fft, axis=0)
 
 
-def autocorrelation_time(
+def decorrelation_lag(
     values: Float[np.ndarray, "bin column"], times: Float[np.ndarray, " bin"], *, dt: float
 ) -> Float[np.ndarray, " column"]:
     """Return the lag at which each column's autocorrelation first falls to 1/e, linear between bins.
@@ -58,13 +58,13 @@ def autocorrelation_time(
 
     Example:
         >>> import numpy as np
-        >>> from neurornn.comparison import autocorrelation_time
+        >>> from neurornn.comparison import decorrelation_lag
         >>> times = np.arange(0.0, 20_000.0, 10.0)
         >>> wave = np.sin(2 * np.pi * times / 1000.0)[:, None]  # its autocorrelation is a cosine
-        >>> autocorrelation_time(wave, times, dt=10.0).round(-1)  # arccos(1/e) of a period of 1000 ms
+        >>> decorrelation_lag(wave, times, dt=10.0).round(-1)  # arccos(1/e) of a period of 1000 ms
         array([190.])
     """
-    correlation = autocorrelation(values, times, dt=dt)
+    correlation = gapped_autocorrelation(values, times, dt=dt)
     below = correlation <= np.exp(-1.0)
     first = np.where(below.any(axis=0), below.argmax(axis=0), len(correlation) - 1)
     columns = np.arange(values.shape[1])
@@ -74,7 +74,7 @@ def autocorrelation_time(
     return np.where(np.isnan(correlation[0]), np.nan, lag)
 
 
-def n_effective(
+def n_independent(
     values: Float[np.ndarray, "bin column"], times: Float[np.ndarray, " bin"], *, dt: float
 ) -> Float[np.ndarray, " column"]:
     r"""Return how many independent bins each column is worth when it is correlated with something as slow as itself.
@@ -92,7 +92,7 @@ def n_effective(
     References:
         Bartlett (1946), J. R. Stat. Soc. B 8:27, doi:10.2307/2983611.
     """
-    correlation = autocorrelation(values, times, dt=dt)
+    correlation = gapped_autocorrelation(values, times, dt=dt)
     alive = np.cumprod(correlation[1:] > 0, axis=0)
     inflation = 1.0 + 2.0 * np.sum(np.where(alive, correlation[1:], 0.0) ** 2, axis=0)
     return np.where(np.isnan(correlation[0]), np.nan, len(values) / inflation)

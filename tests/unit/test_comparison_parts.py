@@ -12,11 +12,11 @@ from neurornn.comparison import (
     RidgePredictivity,
     Space,
     UnitDistributions,
-    autocorrelation_time,
     bootstrap_median,
     cc_norm_squared,
     debiased_cka,
-    n_effective,
+    decorrelation_lag,
+    n_independent,
     of_ceiling,
     paired_p,
     poisson_ridge,
@@ -64,9 +64,9 @@ def test_the_time_constant_and_effective_size_of_a_known_process(tau):
     keep = np.exp(-1 / tau)
     x = lfilter([1.0], [1.0, -keep], np.random.default_rng(0).normal(size=(20_000, 6)), axis=0)
     times = np.arange(20_000) * 10.0
-    np.testing.assert_allclose(np.median(autocorrelation_time(x, times, dt=10.0)), tau * 10, rtol=0.1)
+    np.testing.assert_allclose(np.median(decorrelation_lag(x, times, dt=10.0)), tau * 10, rtol=0.1)
     expected = 20_000 * (1 - keep**2) / (1 + keep**2)
-    np.testing.assert_allclose(np.median(n_effective(x, times, dt=10.0)), expected, rtol=0.1)
+    np.testing.assert_allclose(np.median(n_independent(x, times, dt=10.0)), expected, rtol=0.1)
 
 
 def test_missing_bins_do_not_shorten_the_time_constant():
@@ -74,20 +74,20 @@ def test_missing_bins_do_not_shorten_the_time_constant():
     x = lfilter([1.0], [1.0, -keep], np.random.default_rng(0).normal(size=(20_000, 4)), axis=0)
     there = np.random.default_rng(1).random(20_000) < 0.5
     times = np.arange(20_000) * 10.0
-    np.testing.assert_allclose(np.median(autocorrelation_time(x[there], times[there], dt=10.0)), 80, rtol=0.1)
+    np.testing.assert_allclose(np.median(decorrelation_lag(x[there], times[there], dt=10.0)), 80, rtol=0.1)
 
 
 def test_a_constant_has_no_time_constant():
     times = np.arange(50.0)
-    assert np.isnan(autocorrelation_time(np.ones((50, 1)), times, dt=1.0)).all()
-    assert np.isnan(n_effective(np.ones((50, 1)), times, dt=1.0)).all()
+    assert np.isnan(decorrelation_lag(np.ones((50, 1)), times, dt=1.0)).all()
+    assert np.isnan(n_independent(np.ones((50, 1)), times, dt=1.0)).all()
     with pytest.raises(ValueError, match="autocorrelation: `dt` must be a finite number above 0"):
-        autocorrelation_time(np.ones((50, 1)), times, dt=0.0)
+        decorrelation_lag(np.ones((50, 1)), times, dt=0.0)
 
 
 def test_a_trend_that_never_decays_gets_the_longest_lag():
     times = np.arange(100.0)
-    assert autocorrelation_time(np.repeat([[0.0], [1.0]], 50, axis=0), times, dt=1.0).item() > 15
+    assert decorrelation_lag(np.repeat([[0.0], [1.0]], 50, axis=0), times, dt=1.0).item() > 15
 
 
 def test_regressors_that_are_silent_in_training_do_not_explode():
