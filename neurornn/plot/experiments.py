@@ -128,7 +128,7 @@ def _(rest: Rest) -> list[Figure]:
         right.hist(rest.overlap_null, bins=30, color=NULL, label="units shifted")
         k = len(rest.overlap.one_in_other)
         right.axvline(rest.overlap.one_in_other[-1], color=BRAIN, lw=2, label="rest")
-        right.set(xlabel=f"rest variance in {k} components of the runs", ylabel="shuffles")
+        right.set(xlabel=wrapped(f"rest variance in {k} components of the runs"), ylabel="shuffles")
         right.legend(fontsize=8)
         panel(right, "c", "Shared directions")
         return [
@@ -136,9 +136,8 @@ def _(rest: Rest) -> list[Figure]:
                 drawing,
                 title="The animal at rest.",
                 caption=f"a: positions decoded from {len(rest.rest)} of {rest.n_bins} bins of rest beside those on "
-                f"the runs. b: their "
-                "divergence beside that of shuffled cell identities. c: the population's directions at rest and on "
-                "the runs.",
+                "the runs; few spikes point to where the units fire least. b: their divergence beside that of shuffled "
+                "cell identities. c: the population's directions at rest and on the runs.",
                 alt=f"JS divergence of rest from runs {rest.divergence.js:.3f} nats, median of shuffles "
                 f"{float(np.median(rest.shuffled)):.3f}, uniform {rest.uniform:.3f}.",
             )

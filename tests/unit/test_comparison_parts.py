@@ -81,7 +81,7 @@ def test_a_constant_has_no_time_constant():
     times = np.arange(50.0)
     assert np.isnan(decorrelation_lag(np.ones((50, 1)), times, dt=1.0)).all()
     assert np.isnan(n_independent(np.ones((50, 1)), times, dt=1.0)).all()
-    with pytest.raises(ValueError, match="autocorrelation: `dt` must be a finite number above 0"):
+    with pytest.raises(ValueError, match="gapped_autocorrelation: `dt` must be a finite number above 0"):
         decorrelation_lag(np.ones((50, 1)), times, dt=0.0)
 
 
