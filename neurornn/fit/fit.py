@@ -29,6 +29,7 @@ from neurornn.task.base import AbstractTask
 from neurornn.trials import Trials
 
 FORMAT = 1
+ADVICE = "Put back a copy, or train it again."
 WEIGHTS, TABLE = "weights.safetensors", "fit.json"
 
 
@@ -176,11 +177,13 @@ class Fit:
         table = _read_table(folder / TABLE)
         content = _read(folder / WEIGHTS)
         if hashlib.sha256(content).hexdigest() != table["weights_sha256"]:
-            raise FitError(f"{folder / WEIGHTS}: truncated or changed: its checksum is not the one in {TABLE}.")
+            raise FitError(
+                f"{folder / WEIGHTS}: truncated or changed: its checksum is not the one in {TABLE}. {ADVICE}"
+            )
         try:
             weights = load(content)
         except SafetensorError as error:
-            raise FitError(f"{folder / WEIGHTS}: no safetensors file ({error}).") from error
+            raise FitError(f"{folder / WEIGHTS}: no safetensors file ({error}). {ADVICE}") from error
         recipe = table["recipe"]
         filled: Network = copy.deepcopy(network) if network is not None else _built(recipe, "network", folder)
         _fill(filled, weights, folder / WEIGHTS)
@@ -209,11 +212,12 @@ def _read_table(path: Path) -> dict[str, Any]:
     try:
         table = json.loads(_read(path))
     except ValueError as error:
-        raise FitError(f"{path}: truncated or no JSON ({error}).") from error
+        raise FitError(f"{path}: truncated or no JSON ({error}). {ADVICE}") from error
     if not isinstance(table, dict) or table.pop("sha256", None) != _checksum(table):
-        raise FitError(f"{path}: its content does not match its checksum, so it was changed or damaged.")
+        raise FitError(f"{path}: its content does not match its checksum, so it was changed or damaged. {ADVICE}")
     if table["format"] != FORMAT:
-        raise FitError(f"{path}: written in format {table['format']}, which this version does not read.")
+        fix = "Use the version of neurornn that wrote it."
+        raise FitError(f"{path}: written in format {table['format']}, which this version does not read. {fix}")
     return table
 
 

@@ -39,7 +39,7 @@ def snapshot(folder: str | Path, stage: int, network: Network) -> Network:
     filled = copy.deepcopy(network)
     shapes = {name: tensor.shape for name, tensor in filled.state_dict().items()}
     if shapes != {name: tensor.shape for name, tensor in weights.items()}:
-        raise FitError(f"{path}: holds the weights of another network.")
+        raise FitError(f"{path}: holds the weights of another network. Pass one of the same build.")
     filled.load_state_dict(weights)
     return filled
 

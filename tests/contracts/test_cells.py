@@ -319,6 +319,13 @@ def test_gated_cells_refuse(kind: type, name: str) -> None:
         kind(**{"n_in": 1, "n_units": 4, name: 0.0 if name == "dt" else 0})
 
 
+def test_the_time_constant_of_a_gru_is_a_step_or_more() -> None:
+    with pytest.raises(ValueError, match=r"GRU: `tau` must be a finite number above 0; got 0.0"):
+        GRU(1, 4, tau=0.0)
+    with pytest.raises(ValueError, match=r"GRU: `tau` must be at least `dt` = 20 ms; got 5.0. Take a smaller `dt`"):
+        GRU(1, 4, dt=20.0, tau=5.0)
+
+
 def test_noise_refuses_and_keeps_its_moments() -> None:
     with pytest.raises(ValueError, match="GaussianNoise: `sd` must be a finite number, 0 or above; got -1"):
         GaussianNoise(-1.0)

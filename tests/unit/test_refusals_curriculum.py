@@ -46,7 +46,9 @@ def test_a_stage_that_was_not_passed_has_no_snapshot(tmp_path: Path) -> None:
 
 def test_snapshots_that_are_damaged_or_of_another_network(tmp_path: Path) -> None:
     path = write_snapshot(tmp_path, 0, Network(GRU(1, 3), 2))
-    with pytest.raises(FitError, match=r"stage_0000.safetensors: holds the weights of another network"):
+    with pytest.raises(
+        FitError, match=r"stage_0000.safetensors: holds the weights of another network. Pass one of the same"
+    ):
         snapshot(tmp_path, 0, Network(GRU(1, 4), 2))
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(FitError, match=r"stage_0000.safetensors: truncated or no safetensors file \("):
