@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
+from tqdm import tqdm
 
 from neurornn import _check
 from neurornn.comparison import Moving, RidgePredictivity, compare
@@ -80,9 +81,9 @@ class TrackStudy(AbstractStudy):
 
     def run(self, plan: Plan) -> Findings:
         session = needs_recording("TrackStudy", plan)
-        runs, held_out = self._runs(session)
+        runs, held_out = self.runs(session)
         plan.say(f"{session}: {len(runs.trials)} runs, {int(held_out.sum())} held out")
-        fit = self._train(plan, runs, held_out)
+        fit = self.trained(plan, runs, held_out)
         plan.say("driving the network through the animal's runs")
         model = fit.record(runs, seed=plan.seed)
         untrained = fit.untrained(plan.seed).record(runs, seed=plan.seed)
@@ -116,7 +117,7 @@ class TrackStudy(AbstractStudy):
         headline = _headline(session, quantities)
         return Findings(quantities, fit, headline, parts, (*plan.notes, note), plan.title)
 
-    def _runs(self, session: Recording) -> tuple[Recording, Bool[np.ndarray, " trial"]]:
+    def runs(self, session: Recording) -> tuple[Recording, Bool[np.ndarray, " trial"]]:
         """Return the recording with its runs as trials, and which of them are held out; or refuse it."""
         owner = "TrackStudy"
         if session.spikes is None or sum(map(len, session.spikes)) == 0:
@@ -137,7 +138,8 @@ class TrackStudy(AbstractStudy):
             held_out[first : first + self.block] = True
         return runs, held_out
 
-    def _train(self, plan: Plan, runs: Recording, held_out: np.ndarray) -> Fit:
+    def trained(self, plan: Plan, runs: Recording, held_out: np.ndarray) -> Fit:
+        """Return a network that learnt to track position from the runs that are not held out."""
         # Runs that follow one another, from turn to turn, so that rests at the ends are learnt from, too.
         whole = runs.with_trials(laps(runs, position=self.position, margin=60_000.0))
         learnt = TrackIntegration.from_recording(whole, trials=np.flatnonzero(~held_out).tolist(), signal=self.position)
@@ -146,7 +148,13 @@ class TrackStudy(AbstractStudy):
         return train(plan.network(task, plan.seed), task, seed=plan.seed, progress=plan.progress, **plan.train)
 
     def _compare(self, plan: Plan, fit: Fit, runs: Recording) -> Comparison:
-        return compare(
+        bar = tqdm(desc="compare", unit="part", disable=not plan.progress)
+
+        def told(what: str, done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.set_postfix_str(what)
+
+        found = compare(
             fit,
             runs,
             RidgePredictivity(),
@@ -155,7 +163,10 @@ class TrackStudy(AbstractStudy):
             where=Moving(self.min_speed),
             n_untrained=self.untrained,
             seed=plan.seed,
+            progress=told,
         )
+        bar.close()
+        return found
 
     def _lesion(self, plan: Plan, fit: Fit, beside: Beside) -> LesionTable:
         """Silence the units whose activity position explains best, among those that pass their shifts."""
