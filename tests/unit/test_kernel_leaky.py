@@ -100,6 +100,17 @@ def test_native_is_the_loop(level: int, size: tuple, kind: dict, wiring: str, no
         same(answer(cell, given_, loop=False), answer(cell, given_, loop=True), 1e-5)
 
 
+@native
+@pytest.mark.parametrize("level", LEVELS)
+def test_long_runs_take_several_chunks(level: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weight gradients are gathered in chunks of steps that fit the cache: here several, and the last not full."""
+    cell = LeakyRate(5, 130, tau=60.0, dt=20.0, nonlinearity="tanh", train_tau=True, wiring=Dense(130, gain=0.9))
+    given_ = setting(cell, 40, 50, noisy=True)
+    monkeypatch.setattr(library, "level", lambda: level)
+    monkeypatch.setenv("NEURORNN_BACKEND", "native")
+    same(answer(cell, given_, loop=False), answer(cell, given_, loop=True), 1e-5)
+
+
 @QUICK
 @given(size=sizes, kind=kinds, wiring=st.sampled_from(["dense", "dale", "sparse"]), noisy=st.booleans())
 def test_torch_is_the_loop(size: tuple, kind: dict, wiring: str, noisy: bool) -> None:

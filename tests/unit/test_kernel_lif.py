@@ -1,6 +1,7 @@
 """Whole-sequence kernels of integrate-and-fire units against the plain steps of their contract."""
 
 import inspect
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -163,6 +164,24 @@ def test_native_is_the_contract(
         patch.setattr(library, "level", lambda: level)
         got = answer(lif_sequence, lif_native, single, WEIGHTS, on_last=False, **which)
     assert torch.equal(got[0].double(), wanted[0])
+    for a, b in zip(got, wanted, strict=True):
+        assert float((a - b).abs().max()) <= 1e-5 * max(float(b.abs().max()), 1e-3)
+
+
+@native
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("gain", [0.0, 1.0])
+def test_long_runs_take_several_chunks(level: int, gain: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weight gradients are gathered in chunks of steps that fit the cache: here several, with events and without."""
+    given_ = every(problem(40, 50, 130, 5, adaptive=False, noisy=False), Tensor.float)
+    given_["bias"] = given_["bias"] + gain
+    monkeypatch.setattr(library, "level", lambda: level)
+    which = {"on_last": False, "surrogate": Surrogate.SUPERSPIKE, "slope": 2.0}
+    spikes, *_ = wanted = answer(lif_sequence, lif_native, given_, WEIGHTS, **which)
+    # The torch pass over the very same spikes, so that none that rounding has flipped stands between the two.
+    engine = SimpleNamespace(forward=lif_native.forward, backward=lif_torch.backward)
+    got = answer(lif_sequence, engine, given_, WEIGHTS, **which)
+    assert torch.equal(got[0], spikes) and 0.01 < float(spikes.mean()) < 0.9
     for a, b in zip(got, wanted, strict=True):
         assert float((a - b).abs().max()) <= 1e-5 * max(float(b.abs().max()), 1e-3)
 
