@@ -13,7 +13,7 @@ from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.law import Uniform
-from neurornn.wiring import AbstractWiring, Dense
+from neurornn.wiring import AbstractWiring, Dense, LowRank
 
 E = TypeVar("E", bound=Enum)
 
@@ -239,7 +239,7 @@ class LeakyRate(AbstractCell):
             state[0].expand(*sides, self.n_units).reshape(n_trials, self.n_units),
             flat[1] if noise is not None else None,
             w_in=w_in,
-            w_rec=w_rec,
+            w_rec=_factors(self.wiring, w_rec),
             bias=bias,
             leak=leak,
             place=kernel.Place[self.form.name],
@@ -250,6 +250,13 @@ class LeakyRate(AbstractCell):
 
 
 _GATES = {torch.relu: kernel.Gate.RELU, functional.relu: kernel.Gate.RELU, torch.tanh: kernel.Gate.TANH}
+
+
+def _factors(wiring: AbstractWiring, weights: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    """Return the two factors of weights of low rank where that is less work: for large networks of small rank."""
+    if type(wiring) is not LowRank or wiring.n_units < 256 or 16 * wiring.n.shape[1] > wiring.n_units:
+        return weights
+    return wiring.m / wiring.n_units, wiring.n
 
 
 def _whole(cell: LeakyRate, given: list[Tensor]) -> bool:

@@ -43,15 +43,20 @@ class NoiseIn(IntEnum):
 
 
 class Arguments(NamedTuple):
-    """The tensors of one call. `weights` stacks the recurrent weights (rows pre-synaptic), input weights and bias."""
+    """The tensors of one call. `weights` stacks the recurrent weights (rows pre-synaptic), input weights and bias.
+
+    With `squeeze`, the recurrent weights are of low rank: what is fed back is `r @ squeeze`, and `weights` has a row
+    for each of its columns in place of the units.
+    """
 
     x: Tensor  # (trial, time, in)
     start: Tensor  # (trial, unit)
     noise: Tensor | None  # (trial, time, unit)
-    weights: Tensor  # (unit + in + 1, unit)
+    weights: Tensor  # (unit or rank + in + 1, unit)
     keep: Tensor  # (unit,)
     gain: Tensor | None  # (unit,)
     scale: Tensor | None  # (unit,)
+    squeeze: Tensor | None  # (unit, rank)
 
 
 class Kept(NamedTuple):
@@ -73,7 +78,6 @@ class Recurrence:
     noise: NoiseIn
 
 
-@runtime_checkable
 @runtime_checkable
 class Engine(Protocol):
     """Something that computes the two passes."""
@@ -103,7 +107,8 @@ class _Sequence(torch.autograd.Function):
         ctx.engine, ctx.which = engine, which
         ctx.set_materialize_grads(False)
         if keep:
-            wants_noise = ctx.needs_input_grad[3 + Arguments._fields.index("noise")] or ctx.needs_input_grad[-1]
+            needs = dict(zip(Arguments._fields, ctx.needs_input_grad[3:], strict=True))
+            wants_noise = needs["noise"] or needs["scale"]
             ctx.had_noise = given.noise is not None
             ctx.save_for_backward(*given._replace(noise=given.noise if wants_noise else None), *kept)
         return kept.sent, kept.last
@@ -129,7 +134,7 @@ def leaky_sequence(
     noise: Float[Tensor, "trial time unit"] | None,
     *,
     w_in: Float[Tensor, "unit in"],
-    w_rec: Float[Tensor, "unit unit"],
+    w_rec: Float[Tensor, "unit unit"] | tuple[Float[Tensor, "unit rank"], Float[Tensor, "unit rank"]],
     bias: Float[Tensor, " unit"],
     leak: Float[Tensor, " unit"],
     place: Place,
@@ -144,7 +149,7 @@ def leaky_sequence(
         start: state before the first step.
         noise: noise of each step; none where absent.
         w_in: input weights.
-        w_rec: recurrent weights, rows post-synaptic.
+        w_rec: recurrent weights, rows post-synaptic; or m and n of weights m n^T, which are then never formed.
         bias: bias of each unit.
         leak: dt / tau of each unit, in (0, 1].
         place: where the nonlinearity sits.
@@ -155,17 +160,19 @@ def leaky_sequence(
         ValueError: if the sizes contradict each other.
     """
     (n_trials, n_steps, n_in), n_units = x.shape, len(leak)
+    feeds, squeeze = w_rec if isinstance(w_rec, tuple) else (w_rec, None)
     shapes = {
         "start": (start, (n_trials, n_units)),
         "noise": (noise, (n_trials, n_steps, n_units)),
         "w_in": (w_in, (n_units, n_in)),
-        "w_rec": (w_rec, (n_units, n_units)),
+        "w_rec": (feeds, (n_units, n_units if squeeze is None else squeeze.shape[-1])),
+        "w_rec[1]": (squeeze, (n_units, feeds.shape[-1])),
         "bias": (bias, (n_units,)),
     }
     for name, (tensor, shape) in shapes.items():
         if tensor is not None and tensor.shape != shape:
             _check.fail("kernel.leaky_sequence", name, f"of shape {shape}", tensor)
-    weights = torch.cat((w_rec.mT, w_in.mT, bias[None]))
+    weights = torch.cat((feeds.mT, w_in.mT, bias[None]))
     whole = place is Place.RATE and gate is Gate.TANH  # a tanh lets no factor through; a ReLU does, as the leak is > 0
     if not whole:
         weights = weights * leak
@@ -173,7 +180,7 @@ def leaky_sequence(
     where = NoiseIn.NOWHERE if noise is None else NoiseIn.DRIVE if noise_in_drive else NoiseIn.STATE
     if where is NoiseIn.DRIVE:
         scale = torch.ones_like(leak) if whole else leak
-    given = Arguments(x, start, noise, weights, 1 - leak, leak if whole else None, scale)
+    given = Arguments(x, start, noise, weights, 1 - leak, leak if whole else None, scale, squeeze)
     keep = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in given)
     return _Sequence.apply(engine, Recurrence(place, gate, where), keep, *given)
 
@@ -193,14 +200,14 @@ def _twice(
     if had_noise and given.noise is None:
         fix = "Compute them by `cell.loop`, or set NEURORNN_BACKEND=loop."
         raise RuntimeError(f"LeakyRate.rollout: second derivatives of a run with noise have no kernel. {fix}")
-    h, sent, n_units = given.start, [], given.start.shape[-1]
+    h, sent, n_fed = given.start, [], len(given.weights) - given.x.shape[2] - 1
     r = _activity(which.gate, h) if which.place is Place.CURRENT else h
-    inputs = given.x @ given.weights[n_units:-1] + given.weights[-1]
+    inputs = given.x @ given.weights[n_fed:-1] + given.weights[-1]
     if given.noise is not None and given.scale is not None:
         inputs = inputs + given.scale * given.noise
     added = given.noise.unbind(1) if given.noise is not None and which.noise is NoiseIn.STATE else None
     for t, drive in enumerate(inputs.unbind(1)):
-        u = drive + r @ given.weights[:n_units]
+        u = drive + (r if given.squeeze is None else r @ given.squeeze) @ given.weights[:n_fed]
         if which.place is Place.RATE:
             u = _activity(which.gate, u)
         h = given.keep * h + (u if given.gain is None else given.gain * u)

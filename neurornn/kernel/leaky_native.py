@@ -3,12 +3,16 @@
 import torch
 from torch import Tensor
 
-from neurornn.kernel import library
+from neurornn.kernel import leaky_torch, library
 from neurornn.kernel.leaky import Arguments, Gate, Kept, Place, Recurrence
+
+FIELDS = tuple(name for name in Arguments._fields if name != "squeeze")
 
 
 def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
-    """Run the sequence."""
+    """Run the sequence; weights of low rank by torch's operations, which are few then."""
+    if given.squeeze is not None:
+        return leaky_torch.forward(which, given, keep)
     given = _contiguous(given)
     n_trials, n_steps, _ = given.x.shape
     n_units = given.start.shape[-1]
@@ -36,6 +40,8 @@ def backward(
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients."""
+    if given.squeeze is not None:
+        return leaky_torch.backward(which, given, kept, grad_sent, grad_last, wanted)
     given = _contiguous(given)
     grads = Arguments(
         *(torch.empty_like(one) if want and one is not None else None for one, want in zip(given, wanted, strict=True))  # type: ignore[arg-type]
@@ -44,7 +50,7 @@ def backward(
     grad_last = grad_last.contiguous() if grad_last is not None else None
     table = _table(which, given, kept)
     library.pointers(table, ("grad_sent", "grad_last"), (grad_sent, grad_last))
-    library.pointers(table, [f"grad_{name}" for name in Arguments._fields], grads)
+    library.pointers(table, [f"grad_{name}" for name in FIELDS], grads[: len(FIELDS)])
     library.call("neurornn_leaky_backward", table)
     return tuple(grads)
 
@@ -56,7 +62,7 @@ def _table(which: Recurrence, given: Arguments, kept: Kept) -> library.Leaky:
     table.form, table.gate = which.place, which.gate
     table.noise_at = which.noise
     table.threads = torch.get_num_threads()
-    library.pointers(table, Arguments._fields, given)
+    library.pointers(table, FIELDS, given[: len(FIELDS)])
     library.pointers(table, Kept._fields, kept)
     return table
 

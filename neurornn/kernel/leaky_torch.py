@@ -9,7 +9,7 @@ from neurornn.kernel.leaky import Arguments, Gate, Kept, NoiseIn, Place, Recurre
 def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
     """Run the sequence: as few operations a step as there are, into memory that is reserved once."""
     n_steps, n_units = given.x.shape[1], given.start.shape[-1]
-    recurrent, afferent, bias = given.weights.split([n_units, given.x.shape[2], 1])
+    recurrent, afferent, bias = _split(given)
     drives = torch.empty(*given.x.shape[:2], n_units, dtype=given.x.dtype, device=given.x.device)
     torch.addmm(bias, given.x.flatten(0, 1), afferent, out=drives.flatten(0, 1))
     noise = given.noise
@@ -22,7 +22,7 @@ def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
     h = given.start
     r = _activity(which.gate, h) if current else h
     for t in range(n_steps):
-        u = drives[:, t].addmm_(r, recurrent)
+        u = drives[:, t].addmm_(r if given.squeeze is None else r @ given.squeeze, recurrent)
         if above:
             f = _activity_(which.gate, u)
             h = torch.addcmul(f if given.gain is None else f * given.gain, given.keep, h, out=states[:, t])
@@ -51,9 +51,10 @@ def backward(
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients: one reverse sweep for the adjoint of the drive, then one product for all weights."""
-    n_steps, n_units = given.x.shape[1], given.start.shape[-1]
-    recurrent, afferent, _ = given.weights.split([n_units, given.x.shape[2], 1])
+    n_steps = given.x.shape[1]
+    recurrent, afferent, _ = _split(given)
     back = recurrent.mT.contiguous()
+    spread = None if given.squeeze is None else given.squeeze.mT.contiguous()
     slope = _slopes(which, given, kept)  # (trial, time, unit); becomes the adjoint of the drive, step by step
     above, current = which.place is Place.RATE, which.place is Place.CURRENT
     states = torch.empty_like(slope) if above and (wanted[2] or wanted[4] or wanted[5]) else None
@@ -73,7 +74,8 @@ def backward(
         else:
             drive.mul_(through + carry)
             carry = drive * given.keep
-        through = drive @ back if grad_sent is None or t == 0 else torch.addmm(grad_sent[:, t - 1], drive, back)
+        fed, onto = (drive, back) if spread is None else (drive @ back, spread)
+        through = fed @ onto if grad_sent is None or t == 0 else torch.addmm(grad_sent[:, t - 1], fed, onto)
     of_state = slope if states is None else states
     return _collect(which, given, kept, slope, of_state, carry, through, afferent, wanted)
 
@@ -90,7 +92,7 @@ def _collect(
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Turn the adjoints of drive and state (trial, time, unit) into the gradients of the arguments."""
-    x, start, noise, _, _, gain, scale = wanted
+    x, start, noise, _, _, gain, scale, squeeze = wanted
     current = which.place is Place.CURRENT
     first = _activity(which.gate, given.start) if current else given.start
     slope = (_slope(which.gate, first) * through if current else through) if start else through
@@ -110,21 +112,36 @@ def _collect(
         before,
         (of_state * kept.rate).sum((0, 1)) if gain and kept.rate is not None else None,
         (drives * given.noise).sum((0, 1)) if scale and given.noise is not None else None,
+        _pairs(first, kept.sent, drives @ _split(given)[0].mT) if squeeze else None,
     )
 
 
+def _split(given: Arguments) -> tuple[Tensor, ...]:
+    """Return the recurrent weights, the input weights and the bias."""
+    n_in = given.x.shape[2]
+    return given.weights.split([len(given.weights) - n_in - 1, n_in, 1])
+
+
 def _weights(given: Arguments, first: Tensor, sent: Tensor, drives: Tensor) -> Tensor:
-    """Return the gradient of the stacked weights: each step's adjoint of the drive with what was sent a step before.
+    """Return the gradient of the stacked weights: each step's adjoint of the drive with what was fed back to it."""
+    flat = drives.flatten(0, 1)
+    if given.squeeze is not None:
+        first, sent = first @ given.squeeze, sent @ given.squeeze
+    recurrent = _pairs(first, sent, drives)
+    return torch.cat((recurrent, given.x.flatten(0, 1).mT @ flat, flat.sum(0, keepdim=True)))
+
+
+def _pairs(first: Tensor, sent: Tensor, adjoint: Tensor) -> Tensor:
+    """Return the sum over trials and steps of what was sent a step before, times the adjoint of a step.
 
     Laid end to end, the row before a trial's first step is another trial's last: those pairs are taken out again, which
     is cheaper than a copy of all activity without them.
     """
-    flat, before = drives.flatten(0, 1), sent.flatten(0, 1)
+    flat, before = adjoint.flatten(0, 1), sent.flatten(0, 1)
     if not len(flat):
-        return torch.zeros_like(given.weights)
-    recurrent = torch.addmm(first.mT @ drives[:, 0], sent[:-1, -1].mT, drives[1:, 0], alpha=-1)
-    recurrent = recurrent.addmm_(before[:-1].mT, flat[1:])
-    return torch.cat((recurrent, given.x.flatten(0, 1).mT @ flat, flat.sum(0, keepdim=True)))
+        return first.new_zeros(first.shape[-1], adjoint.shape[-1])
+    found = torch.addmm(first.mT @ adjoint[:, 0], sent[:-1, -1].mT, adjoint[1:, 0], alpha=-1)
+    return found.addmm_(before[:-1].mT, flat[1:])
 
 
 def _products(start: Tensor, states: Tensor, adjoint: Tensor) -> Tensor:

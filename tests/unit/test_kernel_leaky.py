@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from neurornn import Dale, Dense, Form, Intervention, LeakyRate, NoAutapses, NoiseAt, Sparse, generator
+from neurornn import Dale, Dense, Form, Intervention, LeakyRate, LowRank, NoAutapses, NoiseAt, Sparse, generator
 from neurornn.kernel import Gate, Place, leaky_sequence, leaky_torch, library
 from neurornn.wiring import AbstractWiring
 
@@ -137,6 +137,20 @@ def test_gradients_are_those_of_finite_differences(form: Form, nonlinearity: str
 
     cell.forward = lambda x, start, noise: (lambda r: (r[0], r[1][0]))(cell.rollout(x, (start,), noise))  # type: ignore[method-assign]
     assert torch.autograd.gradcheck(run, (x, start, noise, *cell.parameters()))
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("nonlinearity", ["relu", "tanh"])
+def test_weights_of_low_rank_are_never_formed_and_change_nothing(form: Form, nonlinearity: str) -> None:
+    kind = {"form": form, "nonlinearity": nonlinearity, "train_tau": True}
+    cell = LeakyRate(3, 256, tau=50.0, dt=20.0, wiring=LowRank(256, rank=2), **kind).double()
+    given_ = setting(cell, 4, 9, noisy=True)
+    same(answer(cell, given_, loop=False), answer(cell, given_, loop=True), 1e-10)
+    (grad,) = torch.autograd.grad(
+        cell.rollout(*given_[:1], (given_[1],))[0].square().sum(), given_[0], create_graph=True
+    )
+    (other,) = torch.autograd.grad(cell.loop(*given_[:1], (given_[1],))[0].square().sum(), given_[0], create_graph=True)
+    torch.testing.assert_close(grad, other, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", Form)
