@@ -61,7 +61,9 @@ runs.trials.head()
 place = nr.PlaceBins(min_speed=20.0)
 print(f"{nr.encode(runs, place).population:.2f} bits/spike, held out")
 decoding = nr.decode(runs, place)
-print(f"median error {100 * decoding.median / decoding.track:.1f} % of the track, p = {decoding.p:.3f} against shuffles")
+print(
+    f"median error {100 * decoding.median / decoding.track:.1f} % of the track, p = {decoding.p:.3f} against shuffles"
+)
 
 # %% [markdown]
 # ## The task, with the rat's own way of moving
@@ -79,7 +81,13 @@ task.sample(4, generator=nr.generator(0))
 cell = nr.LeakyRate(task.n_in, 64, tau=200.0, dt=task.dt)
 network = nr.Network(cell, task.n_out, n_start=task.n_start, noise=0.1)
 fit = nr.train(
-    network, task, steps=150, learning_rate=5e-3, schedule=nr.OneCycle(), validate_every=50, n_validation=64,
+    network,
+    task,
+    steps=150,
+    learning_rate=5e-3,
+    schedule=nr.OneCycle(),
+    validate_every=50,
+    n_validation=64,
     progress=False,
 )
 nr.figures(fit)[0]

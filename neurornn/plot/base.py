@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
-import matplotlib
-from matplotlib.figure import Figure as Canvas
-
 from neurornn import _check
 
 BRAIN = "#0b7a75"
@@ -71,13 +68,16 @@ class Figure:
 
 
 @contextmanager
-def canvas(width: float = 9.0, height: float = 3.2) -> Iterator[Canvas]:
+def canvas(width: float = 9.0, height: float = 3.2) -> Iterator[Any]:
     """Give an empty figure (inches) in the shared look; matplotlib's own settings are left as they were."""
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
     with matplotlib.rc_context(LOOK):
         yield Canvas(figsize=(width, height), layout="constrained")
 
 
-def finished(drawing: Canvas, *, title: str, caption: str, alt: str) -> Figure:
+def finished(drawing: Any, *, title: str, caption: str, alt: str) -> Figure:
     """Return the drawing as a finished figure. Call inside `canvas`."""
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="svg", dpi=160, metadata={"Date": None})

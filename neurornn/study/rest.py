@@ -106,7 +106,12 @@ def rest_profile(
     if len(epochs) == 0:
         fix = "Add an epoch named rest, with start and stop in ms."
         _check.fail(
-            "rest_profile", "epochs", "with one named rest", list(brain.epochs["name"]), fix, error=RecordingError
+            "rest_profile",
+            "epochs",
+            "a table with one named rest",
+            list(brain.epochs["name"]),
+            fix,
+            error=RecordingError,
         )
     move = place.movement(runs)
     edges = place.edges(move.position)

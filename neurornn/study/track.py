@@ -121,7 +121,7 @@ class TrackStudy(AbstractStudy):
         """Return the recording with its runs as trials, and which of them are held out; or refuse it."""
         owner = "TrackStudy"
         if session.spikes is None or sum(map(len, session.spikes)) == 0:
-            must, got = "with spikes", "no spike in any unit"
+            must, got = "one with spikes", "no spike in any unit"
             _check.fail(owner, "recording", must, got, "Check the reader and the file.", error=RecordingError)
         runs = session.with_trials(laps(session, position=self.position, margin=self.margin))
         least = self.blocks * (self.block + 2)
@@ -131,7 +131,7 @@ class TrackStudy(AbstractStudy):
             _check.fail(owner, "recording", must, got, fix, error=RecordingError)
         if not np.any(session.epochs["name"] == "rest"):
             got, fix = list(session.epochs["name"].unique()), "Name the rest after the runs: an epoch `rest`, in ms."
-            _check.fail(owner, "epochs", "with one named rest", got, fix, error=RecordingError)
+            _check.fail(owner, "epochs", "a table with one named rest", got, fix, error=RecordingError)
         held_out = np.zeros(len(runs.trials), dtype=bool)
         for middle in (np.arange(self.blocks) + 0.5) * len(runs.trials) / self.blocks:
             first = int(middle - self.block / 2)
@@ -175,7 +175,7 @@ class TrackStudy(AbstractStudy):
         tuned = np.flatnonzero((column["information_p"] < 0.05) & np.isfinite(column["position_r2"]))
         if len(tuned) == 0:
             got, fix = "none among the network's", "Train longer, or with a task that needs position."
-            _check.fail("TrackStudy", "network", "with place-tuned units", got, fix, error=NotConverged)
+            _check.fail("TrackStudy", "network", "one with place-tuned units", got, fix, error=NotConverged)
         best = tuned[np.argsort(-column["position_r2"][tuned], kind="stable")][: self.lesioned]
         return lesion(fit, best.tolist(), controls=self.controls, trials=self.lesion_trials, seed=plan.seed)
 

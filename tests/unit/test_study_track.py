@@ -10,7 +10,7 @@ import pytest
 
 from neurornn import Recording, figures, report, simulated_track
 from neurornn.claim import _network, _task
-from neurornn.errors import RecordingError
+from neurornn.errors import NotConverged, RecordingError
 from neurornn.fit import Fit
 from neurornn.page import TITLES
 from neurornn.perturb import LesionTable
@@ -121,8 +121,11 @@ def test_an_untrained_fit_has_no_training_to_draw(findings: Findings) -> None:
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (lambda s: replace(s, spikes=[t[:0] for t in s.spikes]), "TrackStudy: `recording` must be with spikes; got"),
-        (lambda s: replace(s, epochs=pd.DataFrame()), "TrackStudy: `epochs` must be with one named rest; got"),
+        (
+            lambda s: replace(s, spikes=[t[:0] for t in s.spikes]),
+            "TrackStudy: `recording` must be one with spikes; got",
+        ),
+        (lambda s: replace(s, epochs=pd.DataFrame()), "TrackStudy: `epochs` must be a table with one named rest; got"),
         (lambda s: replace(s, behaviour={}), "laps: `position` must be a signal of the recording; got 'linear'"),
         (lambda s: s.between(0.0, 30_000.0), "TrackStudy: `recording` must be of 10 runs or more, for 2 blocks of 3"),
     ],
@@ -140,7 +143,7 @@ def test_a_plan_without_a_recording_is_refused() -> None:
 def test_rest_needs_rest_with_spikes(session: Recording, findings: Findings) -> None:
     run = findings.parts["rest"].run
     trials = session.with_trials(pd.DataFrame({"start": [1_000.0], "stop": [299_000.0]}))
-    with pytest.raises(RecordingError, match="rest_profile: `epochs` must be with one named rest; got"):
+    with pytest.raises(RecordingError, match="rest_profile: `epochs` must be a table with one named rest; got"):
         rest_profile(replace(session, epochs=pd.DataFrame()), trials, SMALL.place, run, seed=0)
     quiet = replace(session, spikes=[train[train < 300_000.0] for train in session.spikes or ()])
     with pytest.raises(RecordingError, match="rest_profile: `rest` must be active: 50 bins of 250 ms"):
@@ -152,3 +155,10 @@ def test_the_lesion_is_of_units_that_position_explains(findings: Findings) -> No
     table = findings.parts["beside"].model.frame()
     passing = table[table["information_p"] < 0.05]["position_r2"]
     assert set(hurt.units) == set(passing.sort_values(ascending=False).index[:3])
+
+
+def test_a_network_without_place_tuned_units_is_not_lesioned(session: Recording, findings: Findings) -> None:
+    flat = findings.parts["beside"].model.table.assign(information_p=1.0)
+    beside = replace(findings.parts["beside"], model=replace(findings.parts["beside"].model, table=flat))
+    with pytest.raises(NotConverged, match="TrackStudy: `network` must be one with place-tuned units; got 'none"):
+        SMALL._lesion(planned(session), findings.fit, beside)
