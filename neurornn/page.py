@@ -24,6 +24,13 @@ TITLES = {
     "lesion": "Lesion",
     "reactivation": "Reactivation without input",
     "rest": "The animal at rest",
+    "biased": "Reactivation after learning from a biased animal",
+    "noiseless": "Reactivation after learning without noise",
+    "uniform noise": "Reactivation after learning with uniform noise",
+    "replay": "Replay in rest",
+    "noise": "How much noise quiescence needs",
+    "targeted": "Targeted reactivation",
+    "quiet lesion": "Lesion in quiescence",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""
 

@@ -50,9 +50,7 @@ class GRU(AbstractCell):
     b_rec: nn.Parameter
 
     @recorded
-    def __init__(
-        self, n_in: int, n_units: int, *, dt: float = 20.0, tau: float | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, n_in: int, n_units: int, *, dt: float = 20.0, tau: float | None = None, seed: int = 0) -> None:
         super().__init__()
         _sizes(self, "GRU", n_in, n_units, dt)
         if tau is not None and _check.positive("GRU", "tau", tau) < dt:
