@@ -160,5 +160,5 @@ def test_the_lesion_is_of_units_that_position_explains(findings: Findings) -> No
 def test_a_network_without_place_tuned_units_is_not_lesioned(session: Recording, findings: Findings) -> None:
     flat = findings.parts["beside"].model.table.assign(information_p=1.0)
     beside = replace(findings.parts["beside"], model=replace(findings.parts["beside"].model, table=flat))
-    with pytest.raises(NotConverged, match="TrackStudy: `network` must be one with place-tuned units; got .none"):
+    with pytest.raises(NotConverged, match=r"TrackStudy: `network` must be one with place-tuned units; got .none"):
         SMALL._lesion(planned(session), findings.fit, beside)
