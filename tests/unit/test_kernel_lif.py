@@ -176,6 +176,7 @@ def test_long_runs_take_several_chunks(level: int, gain: float, monkeypatch: pyt
     given_ = every(problem(40, 50, 130, 5, adaptive=False, noisy=False), Tensor.float)
     given_["bias"] = given_["bias"] + gain
     monkeypatch.setattr(library, "level", lambda: level)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # which 40 trials cannot be dealt out to evenly
     which = {"on_last": False, "surrogate": Surrogate.SUPERSPIKE, "slope": 2.0}
     spikes, *_ = wanted = answer(lif_sequence, lif_native, given_, WEIGHTS, **which)
     # The torch pass over the very same spikes, so that none that rounding has flipped stands between the two.

@@ -33,6 +33,7 @@ struct share {
     const struct leaky *c;
     struct sizes s;
     int64_t first, count; /* trials */
+    int64_t chunk;        /* steps of a chunk: that of the largest share, for which the room is meant */
     const float *panels, *panels_x; /* packed weights; backward, those of the inputs apart */
     const float *bias, *keep, *gain, *scale; /* padded to whole panels */
     float *room;                             /* this thread's own memory */
@@ -208,7 +209,7 @@ INLINE void backward_share(const int form, const int gate, const struct share *w
     float *room = w->room;
     float *now = take(&room, count * s.row), *next = take(&room, count * s.row), *carry = take(&room, count * s.row);
     float *tile = take(&room, TALL * PANEL);
-    const int64_t chunk = chunk_of(c, &s, count), most = chunk * count;
+    const int64_t chunk = w->chunk, most = chunk * count;
     const int64_t drives_row = most * PANEL + APART, sources_row = most * TALL + APART;
     float *drives = take(&room, s.panels * drives_row);
     float *sources = take(&room, up_to(s.depth + 1, TALL) / TALL * sources_row);
@@ -350,6 +351,7 @@ static int run(const struct leaky *c, int backward) {
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
                                   .panels = panels, .panels_x = panels_x, .bias = bias, .keep = keep_, .gain = gain,
                                   .scale = scale};
+        share[i].chunk = chunk_of(c, &s, most);
         share[i].room = take(&room, own);
         if (backward) {
             share[i].grad_weights = take(&room, K * width);

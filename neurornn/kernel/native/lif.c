@@ -25,6 +25,7 @@ struct share {
     const struct lif *c;
     struct sizes s;
     int64_t first, count;                 /* trials */
+    int64_t chunk;                        /* steps of a chunk: that of the largest share, for which the room is meant */
     const float *panels, *panels_x;       /* packed weights */
     const float *rows;                    /* the recurrent weights row by row, for events */
     const float *bias, *synapse, *membrane, *drive, *threshold, *adapt, *jump;
@@ -218,7 +219,7 @@ static void backward_share(void *of) {
     const uint32_t before = flush_tiny();
     const struct lif copy = *w->c, *c = &copy;
     const int64_t N = c->units, T = c->steps, I = c->inputs, row = w->s.row, count = w->count;
-    const int64_t chunk = chunk_of(c, &w->s, count), most = chunk * count;
+    const int64_t chunk = w->chunk, most = chunk * count;
     float *room = w->room;
     float *now = take(&room, count * row), *next = take(&room, count * row), *of_i = take(&room, count * row);
     float *of_v = take(&room, count * row), *of_a = take(&room, count * row), *tile = take(&room, TALL * PANEL);
@@ -333,6 +334,7 @@ static int run(const struct lif *c, int backward) {
                                   .panels = panels, .panels_x = panels_x, .rows = rows, .bias = constant[0],
                                   .synapse = constant[1], .membrane = constant[2], .drive = constant[3],
                                   .threshold = constant[4], .adapt = constant[5], .jump = constant[6]};
+        share[i].chunk = chunk_of(c, &s, most);
         share[i].room = take(&room, own);
         if (backward) {
             share[i].grad_recurrent = take(&room, N * row);
