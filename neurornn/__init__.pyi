@@ -87,6 +87,7 @@ from .kernel import backend as backend
 # What is measured of any recording
 from .statistics import PlaceBins as PlaceBins
 from .statistics import decode as decode
+from .statistics import drift_field as drift_field
 from .statistics import encode as encode
 from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales

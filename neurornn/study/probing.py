@@ -18,7 +18,7 @@ from neurornn.perturb import Current, Silence
 from neurornn.reactivation import code_extent
 from neurornn.statistics import histogram_divergence
 
-Paths = Float[np.ndarray, "trial time axis"]
+Paths = Float[np.ndarray, "_trial _time axis"]
 
 
 @dataclass(frozen=True, eq=False)
