@@ -4,9 +4,11 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, is_dataclass
 from inspect import signature
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +170,22 @@ def run_recipe(
     return study.run(plan)
 
 
-def check(name: str | Path, *, size: str = "small", seeds: int = 1, progress: bool = True, say: Say = quiet) -> Card:
+def check(
+    name: str | Path,
+    *,
+    size: str = "small",
+    seeds: int = 1,
+    workers: int = 1,
+    progress: bool = True,
+    say: Say = quiet,
+) -> Card:
     """Run a claim over fresh seeds and judge its gates by the median.
 
     Args:
         name: of the recipe, or a path.
         size: "small" or "full".
         seeds: how many, counted up from the recipe's own.
+        workers: how many seeds run side by side, each in a process of its own; these tell nothing meanwhile.
         progress: whether to show progress bars.
         say: where stages are told.
 
@@ -186,11 +197,9 @@ def check(name: str | Path, *, size: str = "small", seeds: int = 1, progress: bo
     chosen = tuple(range(recipe.seed, recipe.seed + seeds))
     quantities: list[Mapping[str, float]] = []
     minutes: list[float] = []
-    for seed in chosen:
-        say(f"seed {seed}")
-        begun = time.monotonic()
-        quantities.append(_run(name, size, seed, progress, say).quantities)
-        minutes.append((time.monotonic() - begun) / 60)
+    for found, took in _seed_by_seed(name, size, chosen, _check.count("check", "workers", workers), progress, say):
+        quantities.append(found)
+        minutes.append(took)
         for gate in recipe.gate:
             if gate.quantity not in quantities[-1]:
                 fix = _check.near(gate.quantity, quantities[-1])
@@ -222,8 +231,24 @@ def write_card(card: Card, recipe: Path, target: Path | None = None) -> Path:
     return path
 
 
-def _run(name: str | Path, size: str, seed: int, progress: bool, say: Say) -> Findings:
-    return run_recipe(name, size=size, seed=seed, stand_in=False, progress=progress, say=say)
+def _seed_by_seed(
+    name: str | Path, size: str, seeds: tuple[int, ...], workers: int, progress: bool, say: Say
+) -> Iterator[tuple[Mapping[str, float], float]]:
+    """Give the quantities of each seed in order, and the minutes it took."""
+    if workers == 1:
+        for seed in seeds:
+            say(f"seed {seed}")
+            yield _run(name, size, seed, progress, say)
+        return
+    say(f"seeds {', '.join(map(str, seeds))}, {workers} at a time")
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_run, *zip(*((name, size, seed, False, quiet) for seed in seeds), strict=True))
+
+
+def _run(name: str | Path, size: str, seed: int, progress: bool, say: Say) -> tuple[Mapping[str, float], float]:
+    begun = time.monotonic()
+    found = run_recipe(name, size=size, seed=seed, stand_in=False, progress=progress, say=say).quantities
+    return found, (time.monotonic() - begun) / 60
 
 
 def _recording(recipe: FitRecipe, *, stand_in: bool, say: Say) -> tuple[Recording | None, tuple[str, ...]]:

@@ -85,6 +85,7 @@ def check(
     name: Annotated[str, typer.Argument(help="a fit recipe: its name, or a path")],
     size: Size = "small",
     seeds: Annotated[int, typer.Option(help="how many fresh seeds; gates are judged by the median")] = 1,
+    workers: Annotated[int, typer.Option(help="how many seeds run side by side")] = 1,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="where the card goes; fits/NAME/card.json if absent")
     ] = None,
@@ -93,7 +94,7 @@ def check(
     from neurornn.claim import check, write_card
     from neurornn.library import find
 
-    card = check(name, size=size, seeds=seeds, say=_say)
+    card = check(name, size=size, seeds=seeds, workers=workers, say=_say)
     table = Table(title=f"{card.name}, size {card.size}", title_justify="left")
     frame = card.frame()
     for column in frame.columns:

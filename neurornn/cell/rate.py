@@ -107,6 +107,8 @@ class LeakyRate(AbstractCell):
         clamp_tau: whether they are optimised raw and clamped at `dt` (`ClampedTau`) rather than on a logarithmic scale
             (`LogTau`).
         bias: whether units have a bias $b$, 0 at the start; or the law that it is drawn from.
+        bias_in: whether the inputs bring a bias of their own, as in torch's recurrent layers, or its law. Both add up,
+            so that together they learn twice as fast as one.
         wiring: what the recurrent weights may be; `Dense` with gain 1 where absent.
         uniform: whether the initial weights (without a `wiring`, the recurrent ones, too) are even between
             $\pm 1/\sqrt{\text{fan-in}}$, as torch draws them, instead of normal with that standard deviation.
@@ -144,6 +146,7 @@ class LeakyRate(AbstractCell):
         train_tau: bool = False,
         clamp_tau: bool = False,
         bias: bool | Uniform = True,
+        bias_in: bool | Uniform = False,
         wiring: AbstractWiring | None = None,
         uniform: bool = False,
         seed: int = 0,
@@ -173,8 +176,8 @@ class LeakyRate(AbstractCell):
         shape = (n_units, n_in)
         drawn = 2 * torch.rand(shape, generator=stream) - 1 if uniform else torch.randn(shape, generator=stream)
         self.w_in = nn.Parameter(drawn / math.sqrt(n_in))
-        law = bias if isinstance(bias, Uniform) else Uniform(0.0, 0.0)
-        self.bias = nn.Parameter(law.draw((n_units,), generator=generator(seed + 3))) if bias else None
+        self.bias = _bias(bias, n_units, seed + 3)
+        self.bias_in = _bias(bias_in, n_units, seed + 4)
 
     def initial(self, n_trials: int) -> State:
         return (self.w_in.new_zeros(n_trials, self.n_units),)
@@ -184,7 +187,8 @@ class LeakyRate(AbstractCell):
 
     def weights(self) -> tuple[Tensor, ...]:
         leak = self.dt / self.tau()
-        bias = self.bias if self.bias is not None else torch.zeros_like(leak)
+        own = [one for one in (self.bias, self.bias_in) if one is not None]
+        bias = own[0] if len(own) == 1 else sum(own, torch.zeros_like(leak))
         return self.w_in, self.wiring(), bias, leak
 
     def step(
@@ -257,6 +261,11 @@ def _factors(wiring: AbstractWiring, weights: Tensor) -> Tensor | tuple[Tensor, 
     if type(wiring) is not LowRank or wiring.n_units < 256 or 16 * wiring.n.shape[1] > wiring.n_units:
         return weights
     return wiring.m / wiring.n_units, wiring.n
+
+
+def _bias(told: bool | Uniform, n_units: int, seed: int) -> nn.Parameter | None:
+    law = told if isinstance(told, Uniform) else Uniform(0.0, 0.0)
+    return nn.Parameter(law.draw((n_units,), generator=generator(seed))) if told else None
 
 
 def _whole(cell: LeakyRate, given: list[Tensor]) -> bool:

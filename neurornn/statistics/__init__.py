@@ -1,5 +1,7 @@
 """What is measured of one recording, of an animal or a network."""
 
+from neurornn.statistics.decay import Decays as Decays
+from neurornn.statistics.decay import decays as decays
 from neurornn.statistics.decoding import Decoding as Decoding
 from neurornn.statistics.decoding import decode as decode
 from neurornn.statistics.density import Divergence as Divergence
@@ -36,6 +38,7 @@ from neurornn.statistics.spiketrain import SpikeTrains as SpikeTrains
 from neurornn.statistics.spiketrain import fano_factors as fano_factors
 from neurornn.statistics.spiketrain import spike_trains as spike_trains
 from neurornn.statistics.subspace import Overlap as Overlap
+from neurornn.statistics.subspace import n_components as n_components
 from neurornn.statistics.subspace import participation_ratio as participation_ratio
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
 from neurornn.statistics.timescale import Timescales as Timescales

@@ -35,6 +35,28 @@ def participation_ratio(activity: Float[np.ndarray, "sample unit"]) -> float:
     return float(np.sum(variances)) ** 2 / total if total > 0 else float("nan")
 
 
+def n_components(activity: Float[np.ndarray, "sample unit"], *, share: float = 0.9) -> int:
+    """Return how many principal components hold at least `share` of the variance; 0 where nothing varies.
+
+    Args:
+        activity: shape `(sample, unit)`.
+        share: in [0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> from neurornn.statistics import n_components
+        >>> n_components(np.array([[3.0, 0, 0], [-3, 0, 0], [0, 1, 0], [0, -1, 0]]))
+        1
+    """
+    _check.fraction("n_components", "share", share)
+    variances = np.maximum(np.linalg.eigvalsh(_covariance("n_components", "activity", activity))[::-1], 0.0)
+    total = float(variances.sum())
+    if total == 0:
+        return 0
+    # A rounding error must not cost a component.
+    return int(np.searchsorted(np.cumsum(variances) / total, share - 1e-12)) + 1
+
+
 @dataclass(frozen=True, eq=False)
 class Overlap:
     """How much of each activity's variance lies in the other's main directions.

@@ -5,7 +5,8 @@ from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
+from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
-STUDIES: dict[str, type] = {"TrackStudy": TrackStudy, "ReactivationStudy": ReactivationStudy, "RestStudy": RestStudy}
+STUDIES: dict[str, type] = {kind.__name__: kind for kind in (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy)}
 """Every study that a recipe may name."""
