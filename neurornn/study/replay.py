@@ -133,7 +133,9 @@ def rest_of(brain: Recording) -> tuple[float, float]:
     epochs = brain.epochs[brain.epochs["name"] == "rest"]
     if len(epochs) == 0:
         fix = "Add an epoch named rest, with start and stop in ms."
-        _check.fail("replays", "epochs", "a table with one named rest", list(brain.epochs["name"]), fix, error=RecordingError)
+        _check.fail(
+            "replays", "epochs", "a table with one named rest", list(brain.epochs["name"]), fix, error=RecordingError
+        )
     starts, stops = (np.asarray(epochs[name], dtype=float) for name in ("start", "stop"))
     longest = int(np.argmax(stops - starts))
     return float(starts[longest]), float(stops[longest])
