@@ -48,10 +48,12 @@ def backend() -> Backend:
     forced = os.environ.get(VARIABLE, "")
     built = library.level() >= 0
     if forced and forced not in NAMES:
-        _check.fail("neurornn.backend", VARIABLE, "loop, torch or native", forced, _check.near(forced, NAMES))
+        _check.fail("neurornn.backend", "NEURORNN_BACKEND", "loop, torch or native", forced, _check.near(forced, NAMES))
     if forced == "native" and not built:
         fix = "Install a C compiler and install neurornn again, or unset the variable."
-        _check.fail("neurornn.backend", VARIABLE, "loop or torch where the library was not built", forced, fix)
+        _check.fail(
+            "neurornn.backend", "NEURORNN_BACKEND", "loop or torch where the library was not built", forced, fix
+        )
     if forced:
         return Backend(forced, f"{VARIABLE} asks for it")
     if built:

@@ -291,7 +291,7 @@ def test_no_graph_keeps_nothing() -> None:
 def test_sizes_that_contradict_each_other_are_refused() -> None:
     cell = LeakyRate(3, 8, tau=50.0, dt=20.0)
     w_in, w_rec, bias, leak = cell.weights()
-    with pytest.raises(ValueError, match="`bias` must be of shape"):
+    with pytest.raises(ValueError, match=r"kernel\.leaky_sequence: `bias` must be of shape"):
         inspect.unwrap(leaky_sequence)(  # without the tests' own checks of shapes
             leaky_torch,
             torch.zeros(2, 5, 3),

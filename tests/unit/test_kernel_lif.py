@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neurornn import generator
 from neurornn.kernel import Surrogate, library, lif_native, lif_sequence, lif_torch
+from neurornn.kernel.lif import Spiking
 
 LEVELS = range(library.level() + 1)
 native = pytest.mark.skipif(not LEVELS, reason="the native library was not built here")
@@ -208,9 +209,17 @@ def test_empty_and_contradictory_inputs(engine) -> None:
         assert spikes.shape == (trials, steps, 6)
         assert len(state) == 3 and state[0].shape == (trials, 6)
     bare = inspect.unwrap(lif_sequence)
-    with pytest.raises(ValueError, match="`bias` must be of shape"):
+    with pytest.raises(ValueError, match=r"kernel\.lif_sequence: `bias` must be of shape"):
         bare(engine, single["x"], single["start"], None, **{**rest, "bias": torch.zeros(2)})
-    with pytest.raises(ValueError, match="`start` must be current, voltage, spikes"):
+    with pytest.raises(ValueError, match=r"kernel\.lif_sequence: `start` must be current, voltage, spikes"):
         bare(engine, single["x"], single["start"][:2], None, **rest)
-    with pytest.raises(ValueError, match="`slope` must be a finite number above 0"):
+    with pytest.raises(ValueError, match=r"kernel\.lif_sequence: `slope` must be a finite number above 0"):
         bare(engine, single["x"], single["start"], None, **rest, slope=0.0)
+
+
+def test_a_backward_pass_needs_what_the_forward_pass_keeps() -> None:
+    nothing = torch.zeros(1, 2)
+    given_ = Spiking(nothing[None], None, nothing, *[nothing[0]] * 4, None, None, *[nothing] * 3, None)
+    left = lif_torch.forward(given_._replace(weights=torch.zeros(5, 2)), False, False)
+    with pytest.raises(RuntimeError, match=r"kernel\.lif: the forward pass kept nothing for a backward pass"):
+        lif_torch.backward((Surrogate.ARCTAN, 1.0), given_, left, left, (True,) * 13)
