@@ -103,7 +103,8 @@ class _Sequence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         n = len(Spiking._fields)
-        given, left = Spiking(*ctx.saved_tensors[:n]), Spiked(*ctx.saved_tensors[n:])
+        saved = ctx.saved_tensors  # read once: torch.utils.checkpoint allows no second time
+        given, left = Spiking(*saved[:n]), Spiked(*saved[n:])
         given_grads = Spiked(*grads, None, None, None)  # type: ignore[arg-type]
         wanted = tuple(ctx.needs_input_grad[-n:])
         return (None, None, None, *ctx.engine.backward(ctx.which, given, left, given_grads, wanted))
