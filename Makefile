@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/cpu-ci.txt
-MADE_FROM := pyproject.toml $(CONSTRAINTS) $(wildcard setup.py)
+MADE_FROM := pyproject.toml $(CONSTRAINTS) $(wildcard setup.py neurornn/kernel/native/*)
 
 # The real recordings, where they lie beside the checkout; a path that is set already wins.
 ifeq ($(origin NEURORNN_DATA),undefined)
