@@ -1,6 +1,5 @@
 """What quiescence depends on: the noise, a bias towards one place, and the units that are there."""
 
-from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +21,8 @@ Paths = Float[np.ndarray, "_trial _time axis"]
 
 
 @dataclass(frozen=True, eq=False)
-class AbstractProbe(ABC):
-    """How a quantity of quiescence changes with what is done.
+class NoiseSweep:
+    """Quiescence at growing noise: `factor`, `js` from the active run, `step`, `moving`, `variance` over time.
 
     Args:
         table: one row a condition and strength.
@@ -41,13 +40,22 @@ class AbstractProbe(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class NoiseSweep(AbstractProbe):
-    """Quiescence at growing noise: `factor`, `js` from the active run, `step`, `moving`, `variance` over time."""
+class Targeted:
+    """Quiescence under a bias towards a place: `target`, `strength`, `pattern`, `near` (share of the time), `mean`.
 
+    Args:
+        table: one row a condition and strength.
+        methods: how this was made.
+        references: DOIs.
+    """
 
-@dataclass(frozen=True, eq=False)
-class Targeted(AbstractProbe):
-    """Quiescence under a bias towards a place: `target`, `strength`, `pattern`, `near` (share of the time), `mean`."""
+    table: pd.DataFrame
+    methods: str
+    references: tuple[str, ...] = ("10.48550/arXiv.2505.17003",)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a condition and strength."""
+        return self.table
 
     def near(self, target: float, strength: float, pattern: str) -> float:
         """Return the share of the time near a target under a current; over its orders where there are several."""
@@ -57,8 +65,22 @@ class Targeted(AbstractProbe):
 
 
 @dataclass(frozen=True, eq=False)
-class QuietLesion(AbstractProbe):
-    """Quiescence without some units: `units` (`place` or a matched random set), `js` from the active run, `step`."""
+class QuietLesion:
+    """Quiescence without some units: `units` (`place` or a random set), `js` from the active run, `step`.
+
+    Args:
+        table: one row a condition and strength.
+        methods: how this was made.
+        references: DOIs.
+    """
+
+    table: pd.DataFrame
+    methods: str
+    references: tuple[str, ...] = ("10.48550/arXiv.2505.17003",)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a condition and strength."""
+        return self.table
 
 
 def quiet_paths(

@@ -32,6 +32,11 @@ class ReactivationStudy(AbstractStudy):
     $\sigma/2$ and jitter of $\sigma/\sqrt{12}$. It decides the controls: the drive alone pushes a noiseless network to
     one place. Set `uniform` to train with it and see both side by side.
 
+    **What does not hold at small size.** The divergence of quiescence does not always set trained networks apart: of an
+    animal that stays in the middle, or faces all directions alike, untrained ones come as close. Nor does the drift
+    climb the active density more than that of the same positions in random order does. How far a step goes tells, and
+    that all stands still without noise.
+
     Args:
         trials: quiescent and active trials of each comparison.
         steps: of a quiescent trial, all of which count towards where it goes.
