@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from neurornn.plot.base import INK, MODEL, NULL, SECOND, Figure, canvas, figures, finished, panel
 from neurornn.study.memory import Curricula, Memories, Tolerance
@@ -36,8 +37,10 @@ def _growth(curricula: Curricula) -> Figure:
         for axis, (column, label, _) in zip(axes[1:], PANELS, strict=True):
             axis.axhline(float(start[column]), color=NULL, lw=1, ls="--")
             axis.set(xlabel="N", ylabel=label)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[5].axhline(1.0, color=INK, lw=0.6)
         axes[0].set(xlabel="N", ylabel="epochs", ylim=(0, None))
+        axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0].legend()
         for letter, axis, title in zip("abcdef", axes, ("Epochs to N", *(one[2] for one in PANELS)), strict=True):
             panel(axis, letter, title)
@@ -75,7 +78,7 @@ def _(tolerance: Tolerance) -> list[Figure]:
         rng = np.random.default_rng(0)
         for place, (name, group) in enumerate((n, g) for n in ("single", "multi") for g in ("short", "long")):
             units = tolerance.ablated
-            left = units[(units["curriculum"] == name) & (units["group"] == group)]["relative"].to_numpy(dtype=float)
+            left = np.asarray(units[(units["curriculum"] == name) & (units["group"] == group)]["relative"])
             axes[0].scatter(
                 place + rng.uniform(-0.15, 0.15, len(left)), left, s=14, color=COLOURS[name], alpha=0.7, lw=0
             )
@@ -84,9 +87,17 @@ def _(tolerance: Tolerance) -> list[Figure]:
         for axis, on in zip(axes[1:], ("weights", "time constants"), strict=True):
             for name in ("single", "multi"):
                 mine = tolerance.noise[(tolerance.noise["curriculum"] == name) & (tolerance.noise["on"] == on)]
-                curve = mine[mine["size"] > 0].groupby("size")["relative"].mean()
-                axis.plot(curve.index, curve.to_numpy(), color=COLOURS[name], marker="o", ms=3.5, label=NAMES[name])
-            axis.set(xscale="log", xlabel=f"noise on {on} (of the norm)")
+                each, left = (np.asarray(mine[column]) for column in ("size", "relative"))
+                sizes = np.unique(each[each > 0])
+                axis.plot(
+                    sizes,
+                    [left[each == size].mean() for size in sizes],
+                    color=COLOURS[name],
+                    marker="o",
+                    ms=3.5,
+                    label=NAMES[name],
+                )
+            axis.set(xscale="log", xlabel="noise (of the norm)")
         for letter, axis, title in zip("abc", axes, ("One unit silenced", "Weights", "Time constants"), strict=True):
             axis.axhline(0, color=NULL, lw=1, ls="--")
             axis.set(ylim=(-0.15, 1.1), ylabel="of the accuracy above chance")

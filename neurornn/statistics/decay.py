@@ -48,7 +48,8 @@ def decays(values: Float[np.ndarray, "stretch time unit"], *, dt: float, n_lags:
     of a thousand timescales or more. `intrinsic_timescales` is meant for the short stretches of recordings.
 
     Errors at neighbouring lags go together, which the criterion does not know: it asks for two exponentials rather too
-    often, and the slower one is then too slow. The distribution over units has a long tail, so that its median says more than its mean.
+    often, and the slower one is then too slow. The distribution over units has a long tail, so that its median says
+    more than its mean.
 
     Args:
         values: activity. Shape `(stretch, time, unit)`.

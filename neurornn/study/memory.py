@@ -104,11 +104,11 @@ def tolerance_quantities(tolerance: Tolerance) -> dict[str, float]:
     for name in ("single", "multi"):
         for group in ("short", "long"):
             rows = units[(units["curriculum"] == name) & (units["group"] == group)]
-            named[f"{name}_{group}_silenced"] = float(np.mean(rows["relative"].to_numpy()))
+            named[f"{name}_{group}_silenced"] = float(np.mean(np.asarray(rows["relative"])))
         for on, short in (("weights", "weight"), ("time constants", "tau")):
             for size in (0.1, 0.215):
                 rows = noise[(noise["curriculum"] == name) & (noise["on"] == on) & (noise["size"] == size)]
-                named[f"{name}_{short}_noise_{size:g}"] = float(np.mean(rows["relative"].to_numpy()))
+                named[f"{name}_{short}_noise_{size:g}"] = float(np.mean(np.asarray(rows["relative"])))
     for row in tolerance.retrained.to_dict("records"):
         named[f"{row['curriculum']}_retrained_{row['n']}"] = float(row["accuracy"])
     return named
