@@ -4,6 +4,7 @@ import logging
 import os
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from neurornn.kernel import leaky_native, leaky_torch, library, lif_native, lif_
 from neurornn.kernel.leaky import Engine
 from neurornn.kernel.lif import SpikingEngine
 
-NAMES = ("loop", "torch", "native")
+NAMES = ("loop", "torch", "native", "triton")
 VARIABLE = "NEURORNN_BACKEND"
 
 
@@ -22,7 +23,8 @@ class Backend:
     """How whole sequences are computed.
 
     Args:
-        name: "native" (compiled code), "torch" (torch's operations, one function a sequence) or "loop" (step by step).
+        name: "native" (compiled code), "triton" (kernels for GPUs), "torch" (torch's operations, one function a
+            sequence) or "loop" (step by step).
         reason: why this one.
     """
 
@@ -33,12 +35,13 @@ class Backend:
 def backend() -> Backend:
     """Return how whole sequences of float32 on the CPU are computed here, and why.
 
-    The environment variable `NEURORNN_BACKEND` (loop, torch or native) forces one. All give the same numbers to
-    rounding. What a kernel does not cover (other nonlinearities, interventions, other cells) is computed step by step,
-    float64 and tensors on a GPU by the torch functions.
+    The environment variable `NEURORNN_BACKEND` (loop, torch, native or triton) forces one. All give the same numbers
+    to rounding. What a kernel does not cover (other nonlinearities, interventions, other cells) is computed step by
+    step, float64 and tensors on a GPU by the torch functions. Leaky rate units of float32 on a GPU take Triton's
+    kernels where Triton is installed and nothing is forced; no GPU has run these yet, and `torch` avoids them.
 
     Raises:
-        ValueError: if the variable names no backend, or the native one where it was not built.
+        ValueError: if the variable names no backend, or one that is not installed here.
 
     Example:
         >>> from neurornn.kernel import backend
@@ -48,12 +51,16 @@ def backend() -> Backend:
     forced = os.environ.get(VARIABLE, "")
     built = library.level() >= 0
     if forced and forced not in NAMES:
-        _check.fail("neurornn.backend", "NEURORNN_BACKEND", "loop, torch or native", forced, _check.near(forced, NAMES))
+        must = "loop, torch, native or triton"
+        _check.fail("neurornn.backend", "NEURORNN_BACKEND", must, forced, _check.near(forced, NAMES))
     if forced == "native" and not built:
         fix = "Install a C compiler and install neurornn again, or unset the variable."
         _check.fail(
             "neurornn.backend", "NEURORNN_BACKEND", "loop or torch where the library was not built", forced, fix
         )
+    if forced == "triton" and not _has_triton():
+        must, fix = "loop, torch or native where Triton is not installed", "Install triton, or unset the variable."
+        _check.fail("neurornn.backend", "NEURORNN_BACKEND", must, forced, fix)
     if forced:
         return Backend(forced, f"{VARIABLE} asks for it")
     if built:
@@ -65,12 +72,17 @@ def backend() -> Backend:
 
 def engine(*tensors: Tensor | None) -> Engine | None:
     """Return what computes a sequence of leaky rate units of these tensors; `None` for the plain loop."""
-    return {"native": leaky_native, "torch": leaky_torch, "loop": None}[_name(*tensors)]
+    name = _name(*tensors)
+    if name == "triton":
+        from neurornn.kernel import leaky_triton  # here, so that nobody loads Triton who has no use for it
+
+        return leaky_triton
+    return {"native": leaky_native, "torch": leaky_torch, "loop": None}[name]
 
 
 def spiking_engine(*tensors: Tensor | None) -> SpikingEngine | None:
     """Return what computes a sequence of integrate-and-fire units of these tensors; `None` for the plain loop."""
-    return {"native": lif_native, "torch": lif_torch, "loop": None}[_name(*tensors)]
+    return {"native": lif_native, "triton": lif_torch, "torch": lif_torch, "loop": None}[_name(*tensors)]
 
 
 def _name(*tensors: Tensor | None) -> str:
@@ -84,12 +96,31 @@ def _name(*tensors: Tensor | None) -> str:
     chosen = backend().name
     if chosen == "native" and dtype == torch.float32 and device.type == "cpu":
         return "native"
+    if dtype == torch.float32 and _runs_triton(device, chosen):
+        return "triton"
     if chosen == "torch" and VARIABLE not in os.environ and device.type == "cpu":
         _say_slower()
     return "loop" if chosen == "loop" or device.type == "meta" else "torch"
 
 
 PLAIN = (Tensor, torch.nn.Parameter)
+OLDEST = (7, 5)
+"""The oldest NVIDIA GPUs, by compute capability, that Triton's kernels were compiled for."""
+
+
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None  # finds it without loading it
+
+
+def _runs_triton(device: torch.device, chosen: str) -> bool:
+    """Tell whether Triton's kernels run there: on a GPU, or on the CPU by Triton's interpreter if that is asked for."""
+    if device.type == "cpu":
+        return chosen == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
+    wished = chosen == "triton" or not os.environ.get(VARIABLE)
+    if not wished or device.type != "cuda" or torch.version.hip is not None or not _has_triton():
+        return False
+    return torch.cuda.get_device_capability(device) >= OLDEST
 
 
 def _transformed() -> bool:
