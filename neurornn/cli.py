@@ -95,15 +95,17 @@ def check(
     from neurornn.library import find
 
     card = check(name, size=size, seeds=seeds, workers=workers, say=_say)
-    table = Table(title=f"{card.name}, size {card.size}", title_justify="left")
+    table = Table(title=f"{card.name}, size {card.size}", title_justify="left", box=None, pad_edge=False)
     frame = card.frame()
-    for column in frame.columns:
-        table.add_column(str(column))
-    for row in frame.itertuples(index=False):
-        cells = [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row]
-        style = "" if row[list(frame.columns).index("pass")] else "red"
-        table.add_row(*cells, style=style)
+    shown = [column for column in frame.columns if column != "because"]
+    for column in shown:
+        table.add_column(str(column), no_wrap=True, justify="left" if column in ("gate", "needed") else "right")
+    for row in frame.to_dict("records"):
+        cells = [f"{row[c]:.4g}" if isinstance(row[c], float) else str(row[c]) for c in shown]
+        table.add_row(*cells, style="" if row["pass"] else "red")
     out.print(table)
+    for row in frame.to_dict("records"):
+        out.print(f"[dim]{row['gate']}: {row['because']}[/dim]", highlight=False)
     out.print(f"card: {write_card(card, find('fits', name), json_file)}")
     if not card.holds:
         err.print("[red]Not every gate holds.[/red]")

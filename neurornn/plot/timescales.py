@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from neurornn.plot.base import INK, MODEL, NULL, SECOND, Figure, canvas, figures, finished, panel
 from neurornn.study.memory import Curricula, Memories, Tolerance
@@ -37,10 +36,10 @@ def _growth(curricula: Curricula) -> Figure:
         for axis, (column, label, _) in zip(axes[1:], PANELS, strict=True):
             axis.axhline(float(start[column]), color=NULL, lw=1, ls="--")
             axis.set(xlabel="N", ylabel=label)
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.xaxis.get_major_locator().set_params(integer=True)
         axes[5].axhline(1.0, color=INK, lw=0.6)
         axes[0].set(xlabel="N", ylabel="epochs", ylim=(0, None))
-        axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0].xaxis.get_major_locator().set_params(integer=True)
         axes[0].legend()
         for letter, axis, title in zip("abcdef", axes, ("Epochs to N", *(one[2] for one in PANELS)), strict=True):
             panel(axis, letter, title)
