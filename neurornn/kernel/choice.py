@@ -37,8 +37,8 @@ def backend() -> Backend:
 
     The environment variable `NEURORNN_BACKEND` (loop, torch, native or triton) forces one. All give the same numbers
     to rounding. What a kernel does not cover (other nonlinearities, interventions, other cells) is computed step by
-    step, float64 and tensors on a GPU by the torch functions. Leaky rate units of float32 on a GPU take Triton's
-    kernels where Triton is installed and nothing is forced; no GPU has run these yet, and `torch` avoids them.
+    step, float64 and tensors on a GPU by the torch functions. With `triton`, leaky rate units of float32 on a GPU take
+    Triton's kernels; no GPU has run these yet, so they are never chosen unasked.
 
     Raises:
         ValueError: if the variable names no backend, or one that is not installed here.
@@ -117,8 +117,8 @@ def _runs_triton(device: torch.device, chosen: str) -> bool:
     """Tell whether Triton's kernels run there: on a GPU, or on the CPU by Triton's interpreter if that is asked for."""
     if device.type == "cpu":
         return chosen == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
-    wished = chosen == "triton" or not os.environ.get(VARIABLE)
-    if not wished or device.type != "cuda" or torch.version.hip is not None or not _has_triton():
+    # Only where it is asked for: no GPU has run these kernels yet.
+    if chosen != "triton" or device.type != "cuda" or torch.version.hip is not None or not _has_triton():
         return False
     return torch.cuda.get_device_capability(device) >= OLDEST
 

@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
 
@@ -59,7 +59,7 @@ class Figure:
     title: str
     caption: str
     alt: str
-    svg: str
+    svg: str = field(repr=False)
 
     def _repr_html_(self) -> str:
         """Show the figure in a notebook, with its caption below it."""

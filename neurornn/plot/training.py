@@ -86,7 +86,7 @@ def _(tracking: Tracking) -> list[Figure]:
         return [
             finished(
                 drawing,
-                title="The network follows the animal on runs that it never saw.",
+                title="Where the animal was, and where the network has it.",
                 caption="Six held-out runs, from the best to the worst: the animal's position, and what the "
                 "network's outputs stand for. Right: every run (diamonds: held out; line: their median) beside the "
                 "nulls.",

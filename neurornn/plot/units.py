@@ -46,7 +46,9 @@ def _maps(beside: Beside) -> Figure:
 
 def _every_map(profile: SpatialProfile, name: str) -> Figure:
     """Draw the maps of every unit, small, those of both directions over each other."""
-    order = np.argsort(-np.nan_to_num(profile.table["bits_per_second"].to_numpy()))[:64]
+    # Activity that is no rate has no bits per second: its units are sorted by how much of it position explains.
+    key = "bits_per_second" if profile.table["bits_per_second"].notna().any() else "position_r2"
+    order = np.argsort(-np.nan_to_num(profile.table[key].to_numpy(dtype=float)), kind="stable")[:64]
     columns = 8
     rows = int(np.ceil(len(order) / columns))
     with canvas(9.0, 0.78 * rows + 0.4) as drawing:
@@ -56,8 +58,9 @@ def _every_map(profile: SpatialProfile, name: str) -> Figure:
                 axis.plot(maps.centres[0], maps.maps[unit], color=colour, lw=1.1)
             row = profile.table.iloc[unit]
             star = "*" if row["information_p"] < 0.05 else ""
+            bits = f"{row['bits_per_spike']:.2f}" if np.isfinite(row["bits_per_spike"]) else "silent"
             axis.set_title(
-                f"{profile.table.index[unit]}  {row['bits_per_spike']:.2f}{star}",
+                f"{profile.table.index[unit]}  {bits}{star}",
                 fontsize=6.5,
                 fontweight="normal",
                 pad=1,
@@ -67,17 +70,14 @@ def _every_map(profile: SpatialProfile, name: str) -> Figure:
             axis.set_ylim(0, None)
         for axis in axes.ravel()[len(order) :]:
             axis.axis("off")
-        cut = (
-            f" The {len(order)} with the most bits/s of {len(profile.table)}."
-            if len(order) < len(profile.table)
-            else ""
-        )
+        by = "bits/s" if key == "bits_per_second" else "how much of it position explains"
+        cut = f" The first {len(order)} of {len(profile.table)}." if len(order) < len(profile.table) else ""
         return finished(
             drawing,
             title=f"Every unit of the {name}.",
             caption="Rate over position, from 0 up (colour: towards larger positions, grey: back); number: unit and "
             "bits/spike, "
-            f"* p < 0.05 against circular shifts. Sorted by bits/s.{cut}",
+            f"* p < 0.05 against circular shifts. Sorted by {by}.{cut}",
             alt=f"Small curves of firing over position for {len(order)} units of the {name}.",
         )
 

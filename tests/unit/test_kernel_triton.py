@@ -180,14 +180,14 @@ def test_where_it_is_not_installed_it_is_refused(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("forced", "has", "capability", "chosen"),
     [
-        ("", True, (9, 0), True),
+        ("", True, (9, 0), False),
         ("triton", True, (9, 0), True),
-        ("", False, (9, 0), False),
-        ("", True, (6, 1), False),
+        ("triton", False, (9, 0), False),
+        ("triton", True, (6, 1), False),
         ("torch", True, (9, 0), False),
     ],
 )
-def test_a_gpu_takes_it_where_it_can(
+def test_a_gpu_takes_it_where_it_is_asked_for_and_can(
     forced: str, has: bool, capability: tuple[int, int], chosen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "_has_triton", lambda: has)
