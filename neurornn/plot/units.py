@@ -47,7 +47,11 @@ def _maps(beside: Beside) -> Figure:
 def _every_map(profile: SpatialProfile, name: str) -> Figure:
     """Draw the maps of every unit, small, those of both directions over each other."""
     # Activity that is no rate has no bits per second: its units are sorted by how much of it position explains.
-    key = "bits_per_second" if profile.table["bits_per_second"].notna().any() else "position_r2"
+    key = (
+        "bits_per_second"
+        if np.isfinite(profile.table["bits_per_second"].to_numpy(dtype=float)).any()
+        else "position_r2"
+    )
     order = np.argsort(-np.nan_to_num(profile.table[key].to_numpy(dtype=float)), kind="stable")[:64]
     columns = 8
     rows = int(np.ceil(len(order) / columns))

@@ -62,10 +62,12 @@ class Tracking:
 
     def summary(self) -> pd.DataFrame:
         """Return median errors over held-out and over other runs, % of the track."""
-        frame = self.frame()
-        parts = {name: frame[frame["held_out"] == held] for name, held in (("held out", True), ("others", False))}
-        columns = ["network", "untrained", "standing_still"]
-        return pd.DataFrame({name: part[columns].median() for name, part in parts.items()}).T
+        frame, columns = self.frame(), ["network", "untrained", "standing_still"]
+        rows = {
+            name: [float(np.median(frame[column].to_numpy(dtype=float)[part])) for column in columns]
+            for name, part in (("held out", self.held_out), ("others", ~self.held_out))
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def track_animal(fit: Fit, brain: Recording, held_out: Bool[np.ndarray, " trial"], *, seed: int) -> Tracking:
