@@ -184,7 +184,7 @@ shown("drift along the score", ["quiescent", "quiescent, shuffled in time", "unt
 #   of an untrained network, of itself without noise, or of going everywhere.
 #
 # **What does not hold here.** Where a network goes does not tell training with noise from training without: the last
-# row of the first table is nearly as close to its active runs as the first. And the drift: it climbs the density of
+# row of the divergences is nearly as close to its active runs as the first. And the drift: it climbs the density of
 # active positions a little more than its null does, but so it does after training without noise, and for the animal of
 # the middle it climbs less than its null. That is no evidence for the drift that the theory speaks of. One seed, small
 # networks, a position read from 64 cells: the squares on the maps are the few places that three of them can name.

@@ -38,8 +38,8 @@ import neurornn as nr
 # ## The task
 #
 # A stream of bits comes in, one each ms, which is one step. When it ends, the network must say whether the number of
-# ones among the last N bits was odd. Every one among them turns the answer over, so none may be forgotten: the larger N,
-# the longer the memory. Where the stream ends is not known before; only the answer at its end counts.
+# ones among the last N bits was odd. Every one among them turns the answer over, so none may be forgotten: the larger
+# N, the longer the memory. Where the stream ends is not known before; only the answer at its end counts.
 
 # %%
 first, last, chance = 2, 6, 0.5
