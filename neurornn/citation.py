@@ -10,7 +10,7 @@ from neurornn.library import find, read
 from neurornn.recipe import load_fit_recipe
 from neurornn.study import STUDIES
 
-DOI = re.compile(r"doi:(10\.\d{4,9}/[^\s,;)\]]+[^\s,;.)\]])")
+DOI = re.compile(r"doi:(10\.\d{4,9}/\S*[^\s.,;])")
 
 
 def references(name: str | Path) -> list[str]:

@@ -27,6 +27,8 @@ def test_cite_prints_links_of_what_is_used() -> None:
     assert told.exit_code == 0
     assert "https://doi.org/10.48550/arXiv.1803.07770" in told.output
     assert "(LeakyRate)" in told.output and "(rat_linear_track)" in told.output
+    old = "https://doi.org/10.1002/(SICI)1098-1063(1996)6:2<149::AID-HIPO6>3.0.CO;2-K  (TrackStudy)"
+    assert old in told.output, "DOIs may hold brackets and semicolons"
 
 
 def test_data_list_and_show() -> None:
