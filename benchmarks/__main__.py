@@ -69,7 +69,7 @@ def main() -> None:
     print(f"\npeak memory of a step at {memory.SHAPE}; one array of all states is {unit:.0f} MB" if peaks else "")
     for way, megabytes in peaks.items():
         print(f"{way:20s}{megabytes:9.0f} MB, {megabytes / unit:4.1f} such arrays")
-    settings = {key: str(value) for key, value in vars(asked).items()}
+    settings = {key: str(value) for key, value in vars(asked).items() if key != "json"}
     asked.json.write_text(
         json.dumps({"machine": machine(), "settings": settings, "rows": rows, "memory_mb": peaks}, indent=1) + "\n"
     )
