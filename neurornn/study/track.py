@@ -55,7 +55,7 @@ class TrackStudy(AbstractStudy):
 
     References:
         Skaggs et al. (1996), doi:10.1002/(SICI)1098-1063(1996)6:2<149::AID-HIPO6>3.0.CO;2-K; Zhang et al. (1998),
-        doi:10.1152/jn.1998.79.2.1017; Yamins et al. (2014), doi:10.1073/pnas.1403112111; Krishna et al. (2024),
+        doi:10.1152/jn.1998.79.2.1017; Yamins et al. (2014), doi:10.1073/pnas.1403112111; Krishna et al. (2025),
         doi:10.48550/arXiv.2505.17003.
     """
 
