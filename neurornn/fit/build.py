@@ -18,9 +18,11 @@ from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
     CrossEntropy,
+    DrivePenalty,
     Objective,
     SmoothnessPenalty,
     SquaredError,
+    SynapsePenalty,
     WeightPenalty,
 )
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
@@ -31,9 +33,12 @@ from neurornn.task import (
     Cartesian,
     Darting,
     DelayedMatch,
+    Digits,
     EvidenceAccumulation,
     Foraging,
     HeadDirection,
+    ImageSequences,
+    Oddball,
     Parity,
     PlaceCode,
     Speeds,
@@ -48,13 +53,27 @@ _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
+_SENSES = (ImageSequences, Digits, Oddball)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
+_ENERGIES = (DrivePenalty, SynapsePenalty)
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for room in (
+        (Network,),
+        _CELLS,
+        _WIRINGS,
+        _NOISES,
+        _TASKS,
+        _WORLDS,
+        _SENSES,
+        _TRAINING,
+        _CURRICULA,
+        _OBJECTIVES,
+        _ENERGIES,
+    )
     for kind in room
 }
 """Every type that a description may name."""
