@@ -31,6 +31,7 @@ TITLES = {
     "noise": "How much noise quiescence needs",
     "targeted": "Targeted reactivation",
     "quiet lesion": "Lesion in quiescence",
+    "deviance": "The oddball",
     "economy": "What sequences cost",
     "foresight": "What the network foresees",
     "kinds": "Units that predict and units that err",

@@ -117,7 +117,7 @@ def mismatch(
     if not common:
         counts = {name: int(mask.sum()) for name, mask in masks.items()}
         told = f"{counts} trials" + (f", no `{stimulus}` in every role" if stimulus and all(counts.values()) else "")
-        fix = f"The column holds {sorted(map(str, pd.unique(trials[role])))[:8]}."
+        fix = f"The column holds {sorted(set(map(str, values)))[:8]}."
         _check.fail(
             "mismatch", role, f"with trials of every role in {list(asked.values())}", told, fix, error=RecordingError
         )

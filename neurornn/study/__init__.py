@@ -3,6 +3,7 @@
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
@@ -10,6 +11,7 @@ from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
 STUDIES: dict[str, type] = {
-    kind.__name__: kind for kind in (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, PredictiveStudy)
+    kind.__name__: kind
+    for kind in (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, PredictiveStudy, OddballStudy)
 }
 """Every study that a recipe may name."""

@@ -46,11 +46,11 @@ class Economy:
 
     def curve(self, condition: str, paid: str = "drive") -> Float[np.ndarray, " image"]:
         """Return an energy over the images of a condition."""
-        mine = self.table[self.table["condition"] == condition]
-        if not len(mine):
+        mine = (self.table["condition"] == condition).to_numpy()
+        if not mine.any():
             fix = _check.near(condition, set(self.table["condition"]))
             _check.fail("Economy.curve", "condition", "one that was measured", condition, fix)
-        return mine[paid].to_numpy(dtype=float)
+        return self.table[paid].to_numpy(dtype=float)[mine]
 
 
 def priced(
@@ -58,11 +58,9 @@ def priced(
 ) -> pd.DataFrame:
     """Return what each image costs, the mean over trials (and over stacked perturbations)."""
     energy: Energy = spent(network, trials, perturb=perturb, n_units=network.n_in)
-    steps = energy.frame().reset_index()
-    table = steps.groupby(steps["step"] // task.steps_an_image)[list(PAID)].mean()
-    table.insert(0, "image", np.arange(1, len(table) + 1))
-    table.insert(0, "condition", condition)
-    return table.reset_index(drop=True)
+    steps = energy.frame()
+    paid = {name: steps[name].to_numpy(dtype=float).reshape(-1, task.steps_an_image).mean(axis=1) for name in PAID}
+    return pd.DataFrame({"condition": condition, "image": np.arange(1, len(paid["drive"]) + 1), **paid})
 
 
 def guesses(images: AbstractImages, trials: Trials) -> dict[str, float]:

@@ -74,16 +74,17 @@ class UnitKinds:
 
     def summary(self) -> pd.DataFrame:
         """Return one row a kind: how many units, for one class or several, within a class, median pixel variance."""
-        table, rows = self.frame(), []
+        rows, kinds = [], self.kinds
+        several = np.maximum(self.predicts.sum(axis=1), self.errs.sum(axis=1)) > 1
+        together: np.ndarray = np.any(self.predicts & self.errs, axis=1)
         for kind in KINDS:
-            mine = table[table["kind"] == kind]
-            several = np.maximum(mine["predicts"], mine["errs"]) > 1
+            mine = np.flatnonzero(kinds == kind)
             rows.append(
                 {
                     "kind": kind,
                     "units": len(mine),
-                    "for several classes": int(several.sum()),
-                    "both in one class": int(mine["within"].sum()),
+                    "for several classes": int(several[mine].sum()),
+                    "both in one class": int(together[mine].sum()),
                     "median pixel variance": self.variance_of(kind),
                 }
             )

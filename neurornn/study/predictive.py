@@ -218,9 +218,10 @@ def _quantities(economy: Economy, foresight: Foresight, kinds: UnitKinds, parts:
     named["lesion_slow"] = float(hurt[-1] / hurt[1])
     for name, short in (("lesion", "control"), ("matched lesion", "matched")):
         table = parts.get(name)
-        known = table is not None and len(table.control_scores) > 0
-        named[f"{short}_ratio"] = float(table.control_scores.mean() / table.intact.mean()) if known else float("nan")
-        named[f"{short}_p"] = table.p if known else float("nan")
+        named |= {f"{short}_ratio": float("nan"), f"{short}_p": float("nan")}
+        if table is not None and len(table.control_scores):
+            named[f"{short}_ratio"] = float(table.control_scores.mean() / table.intact.mean())
+            named[f"{short}_p"] = table.p
     told = foresight.table
     named["decode_1"] = float(told["intact"].iloc[0])
     named["decode_late"] = float(told["intact"].iloc[3:].min())

@@ -137,7 +137,7 @@ def _digits(pad: int, test: bool, fraction: float, seed: int) -> Pictures:
     pixels, labels = load_digits(return_X_y=True)
     at = train_test_split(np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=labels)[int(test)]
     square = np.pad(pixels.reshape(-1, 8, 8), ((0, 0), (pad, pad), (pad, pad)))
-    return Pictures.of(square.reshape(len(labels), -1)[at].astype(np.uint8), labels[at], 16.0)
+    return Pictures.of(square.reshape(len(labels), -1)[at].astype(np.uint8), np.asarray(labels)[at], 16.0)
 
 
 class Images(AbstractImages):

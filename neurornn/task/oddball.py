@@ -155,16 +155,18 @@ class Oddball(AbstractForeseen):
         The last step of a recording of many sequences may lie past the last tone; what is left out of `epochs` is left
         out here.
         """
-        table = recording.epochs
-        table = table[table["name"].str.startswith("tone_")].sort_values("start", kind="stable").reset_index(drop=True)
-        middle = (table["start"] + table["stop"]).to_numpy(float) / 2
+        names = recording.epochs["name"].to_numpy()
+        starts, stops = (recording.epochs[edge].to_numpy(float) for edge in ("start", "stop"))
+        tones = np.flatnonzero([str(name).startswith("tone_") for name in names])
+        order = tones[np.argsort(starts[tones], kind="stable")]
+        middle = (starts[order] + stops[order]) / 2
         role, tone = (np.rint(recording.behaviour[name].at(middle)[:, 0]).astype(int) for name in ("role", "tone"))
         rows = {
-            "start": table["start"],
-            "stop": table["stop"],
+            "start": starts[order],
+            "stop": stops[order],
             "role": [Role(one).name.lower() for one in role],
             "tone": tone,
-            "position": table["name"].str.removeprefix("tone_").astype(int),
+            "position": [int(str(name).removeprefix("tone_")) for name in names[order]],
         }
         return recording.with_trials(pd.DataFrame(rows))
 

@@ -27,6 +27,7 @@ class ImageSequences(AbstractForeseen):
         length: images of a sequence.
         ordered: whether classes ascend; else each is drawn anew, the control in which nothing can be predicted.
         hold: how long an image is shown, ms.
+        gain: input of a fully lit pixel: 1 for rate units, pA for spiking ones into which it is injected.
         dt: time step, ms. With the default of 1 ms an image lasts one step.
 
     Raises:
@@ -49,9 +50,11 @@ class ImageSequences(AbstractForeseen):
     ordered: bool = True
     hold: float = 1.0
     dt: float = 1.0
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         _check.positive("ImageSequences", "dt", self.dt)
+        _check.positive("ImageSequences", "gain", self.gain)
         _check.count("ImageSequences", "length", self.length, "One image has no next one.", least=2)
         if not 0 < self.hold < float("inf") or abs(self.hold / self.dt - self.steps_an_image) > 1e-6:
             _check.fail("ImageSequences", "hold", f"a whole number of steps of {self.dt:g} ms", self.hold)
@@ -91,7 +94,7 @@ class ImageSequences(AbstractForeseen):
         """Return the trials that show these very images, by their index in the set."""
         k, (n_trials, n_images) = self.steps_an_image, index.shape
         classes = self.images.pictures.labels[index]
-        inputs = self.images.shown(index).repeat_interleave(k, dim=1)
+        inputs = self.gain * self.images.shown(index).repeat_interleave(k, dim=1)
         targets, mask = coming(inputs)
         edges = torch.tensor([[i * k, (i + 1) * k] for i in range(n_images)])
         return Trials(

@@ -82,12 +82,20 @@ def test_an_image_is_held_and_its_answer_is_the_next_input() -> None:
             "ImageSequences: `length` must be a whole number, 2 or above; got 1. One image has no next one",
         ),
         ({"hold": 1.5}, "ImageSequences: `hold` must be a whole number of steps of 1 ms; got 1.5"),
+        ({"gain": -1.0}, "ImageSequences: `gain` must be a finite number above 0"),
         ({"dt": 0.0}, "ImageSequences: `dt` must be a finite number above 0"),
     ],
 )
 def test_impossible_sequences_are_refused(settings: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         ImageSequences(**settings)
+
+
+def test_no_sequences_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"ImageSequences.sample: `n_trials` must be a whole number, 1 or above; got 0"
+    ):
+        ImageSequences().sample(0, generator=generator(0))
 
 
 def test_impossible_digits_are_refused() -> None:
