@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -17,6 +18,9 @@ from neurornn.trials import Trials
 ACTION, SYNAPSES = 1 / 3, 2 / 3
 """Shares of action potentials and of synaptic transmission in what is spent."""
 
+PAID = ("drive", "action", "synapses", "total")
+"""What can be paid for."""
+
 
 @dataclass(frozen=True, eq=False)
 class Energy:
@@ -28,12 +32,13 @@ class Energy:
       E_{ST} = \frac{1}{n} \sum_{ij} |W_{ij}|\,|r_j|, \quad E = \tfrac13 E_{AP} + \tfrac23 E_{ST}$$
 
     Args:
-        drive: of the synapses of a unit, input and recurrent ones together.
+        drive: of the synapses of a unit, input and recurrent ones together; `None` for cells that have no such sum.
         action: action potentials.
         synapses: synaptic transmission: what activity sends through recurrent weights, whatever their sign.
 
     Shapes:
-        all `(*stack, trial, time)`, in the unit of the activity.
+        all `(*stack, trial, time)`, in the unit of the activity: of spiking cells spikes a step, and pA or mV times
+        that for synapses.
 
     References:
         A. Ali et al. (2022), doi:10.1016/j.patter.2022.100639; B. Sengupta, M. Stemmler, S. B. Laughlin and J. E. Niven
@@ -41,7 +46,7 @@ class Energy:
         doi:10.1371/journal.pcbi.1000840.
     """
 
-    drive: Float[Tensor, "*stack trial time"]
+    drive: Float[Tensor, "*stack trial time"] | None
     action: Float[Tensor, "*stack trial time"]
     synapses: Float[Tensor, "*stack trial time"]
 
@@ -53,8 +58,24 @@ class Energy:
     def frame(self) -> pd.DataFrame:
         """Return one row a step: the mean of each over trials (and stacked runs)."""
         parts = {"drive": self.drive, "action": self.action, "synapses": self.synapses, "total": self.total}
-        means = {name: part.double().flatten(0, -2).mean(0).cpu().numpy() for name, part in parts.items()}
+        means = {
+            name: np.full(self.action.shape[-1], np.nan)
+            if part is None
+            else part.double().flatten(0, -2).mean(0).cpu().numpy()
+            for name, part in parts.items()
+        }
         return pd.DataFrame(means).rename_axis("step")
+
+    def paid(self, what: str) -> Float[Tensor, "*stack trial time"]:
+        """Return one of `drive`, `action`, `synapses` and `total`.
+
+        Raises:
+            ValueError: if there is no such energy, or the cell has no drive.
+        """
+        if what not in PAID or getattr(self, what) is None:
+            known = [name for name in PAID if getattr(self, name) is not None]
+            _check.fail("Energy.paid", "what", "an energy that this network has", what, _check.near(what, known))
+        return getattr(self, what)
 
 
 def drives(
@@ -104,7 +125,7 @@ def spent(
     """Run a network and return what it spends at each step.
 
     Args:
-        network: of `LeakyRate` units.
+        network: of any cell; only `LeakyRate` units have a drive.
         trials: what it sees.
         perturb: what is done to it meanwhile; stacked perturbations give stacked energies.
         generator: where noise is drawn from; no noise where absent.
@@ -123,10 +144,11 @@ def spent(
         act = combine(perturb, network, trials.n_trials, trials.n_steps) or Intervention()
         start = None if trials.start is None else trials.start.to(network.readout)
         run = network(trials.inputs.to(network.readout), start=start, generator=generator, perturb=act)
-        u = drives(network, run.activity, trials, act)[..., :n_units]
+        rate = isinstance(network.cell, LeakyRate)
+        u = drives(network, run.activity, trials, act)[..., :n_units].abs().mean(-1) if rate else None
         weights = cut(network.cell.weights(), act)[1][..., :n_units, :]
         sent = traffic(weights, run.activity).mean(-1)
-        return Energy(u.abs().mean(-1), run.activity[..., :n_units].abs().mean(-1), sent)
+        return Energy(u, run.activity[..., :n_units].abs().mean(-1), sent)
 
 
 def traffic(

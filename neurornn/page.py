@@ -32,6 +32,7 @@ TITLES = {
     "targeted": "Targeted reactivation",
     "quiet lesion": "Lesion in quiescence",
     "deviance": "The oddball",
+    "sparing": "Spikes over a sequence",
     "economy": "What sequences cost",
     "foresight": "What the network foresees",
     "kinds": "Units that predict and units that err",

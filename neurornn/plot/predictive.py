@@ -6,6 +6,7 @@ from neurornn.plot.base import INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, 
 from neurornn.study.economy import Economy
 from neurornn.study.expecting import KINDS, UnitKinds
 from neurornn.study.predictive import Foresight
+from neurornn.study.sparing import Sparing
 
 COLOURS = {
     "energy": MODEL,
@@ -145,5 +146,35 @@ def _(kinds: UnitKinds) -> list[Figure]:
                 caption="a: the kind of each unit at the place of its pixel. b: how much that pixel varies over "
                 "images; line: median. Colours as in b.",
                 alt="; ".join(f"{(table['kind'] == kind).sum()} {kind}" for kind in KINDS) + ".",
+            )
+        ]
+
+
+@figures.register
+def _(sparing: Sparing) -> list[Figure]:
+    colours = {"in order": MODEL, "shuffled": SECOND, "untrained": NULL}
+    with canvas(7.6, 3.0) as drawing:
+        left, right = drawing.subplots(1, 2, width_ratios=[1.3, 1])
+        for name, colour in colours.items():
+            rate = sparing.curve(name)
+            left.plot(np.arange(1, len(rate) + 1), rate, color=colour, marker="o", ms=3, label=name)
+        left.set(xlabel="image of the sequence", ylabel="spikes of a unit (Hz)", ylim=(0, None))
+        left.legend(fontsize=7.5)
+        names = list(sparing.surprises)
+        right.bar(range(len(names)), [sparing.surprises[n] for n in names], color=[colours[n] for n in names])
+        right.axhline(1.0, color=INK, lw=0.8, ls="--")
+        right.set_xticks(range(len(names)), names, fontsize=8)
+        right.set(ylabel="spikes out of turn / in turn")
+        panel(left, "a", "Spikes")
+        panel(right, "b", "Cost of surprise")
+        told = ", ".join(f"{name} {value:.2f}" for name, value in sparing.surprises.items())
+        return [
+            finished(
+                drawing,
+                title="A spiking network that spares spikes.",
+                caption="a: spikes over a sequence of the network trained in order, of one trained on images in random "
+                "order, and untrained. b: spikes at the very same image out of turn over in turn; dashed: no "
+                "difference.",
+                alt=f"Spikes over images; cost of surprise: {told}.",
             )
         ]

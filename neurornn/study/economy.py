@@ -9,13 +9,11 @@ import torch
 from jaxtyping import Float
 
 from neurornn import _check
-from neurornn.energy import Energy, spent
+from neurornn.energy import PAID, Energy, spent
 from neurornn.network import Network, Perturbs
 from neurornn.task import ImageSequences
 from neurornn.task.images import AbstractImages
 from neurornn.trials import Trials
-
-PAID = ("drive", "action", "synapses", "total")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +57,8 @@ def priced(
     """Return what each image costs, the mean over trials (and over stacked perturbations)."""
     energy: Energy = spent(network, trials, perturb=perturb, n_units=network.n_in)
     steps = energy.frame()
-    paid = {name: steps[name].to_numpy(dtype=float).reshape(-1, task.steps_an_image).mean(axis=1) for name in PAID}
-    return pd.DataFrame({"condition": condition, "image": np.arange(1, len(paid["drive"]) + 1), **paid})
+    each = {name: steps[name].to_numpy(dtype=float).reshape(-1, task.steps_an_image).mean(axis=1) for name in PAID}
+    return pd.DataFrame({"condition": condition, "image": np.arange(1, len(each["action"]) + 1), **each})
 
 
 def guesses(images: AbstractImages, trials: Trials) -> dict[str, float]:
@@ -78,7 +76,7 @@ def guesses(images: AbstractImages, trials: Trials) -> dict[str, float]:
 
 
 @torch.no_grad()
-def surprise(network: Network, pair: tuple[Trials, Trials], steps: int) -> float:
-    """Return the mean drive at the last image out of turn over that at the same image in turn."""
-    expected, unexpected = (spent(network, one, n_units=network.n_in).drive[:, -steps:].mean() for one in pair)
-    return float(unexpected / expected)
+def surprise(network: Network, pair: tuple[Trials, Trials], steps: int, *, paid: str = "drive") -> float:
+    """Return what is paid at the last image out of turn, over what the same image costs in turn."""
+    each = [spent(network, one, n_units=network.n_in).paid(paid)[:, -steps:].double().mean() for one in pair]
+    return float(each[1] / each[0])

@@ -176,7 +176,11 @@ def test_the_kernel_and_the_loop_have_one_gradient() -> None:
 def test_what_has_no_drive_or_an_unknown_start_is_refused() -> None:
     trials = some_trials()
     with pytest.raises(ValueError, match=r"drives: `network` must be of LeakyRate units; got 'GRU'. Gated cells"):
-        spent(Network(GRU(5, 4), 2).double(), trials)
+        drives(Network(GRU(5, 4), 2).double(), torch.zeros(4, 6, 4).double(), trials)
+    energy = spent(Network(GRU(5, 4), 2).double(), trials)
+    assert energy.drive is None and energy.frame()["drive"].isna().all() and float(energy.action.mean()) > 0
+    with pytest.raises(ValueError, match=r"Energy.paid: `what` must be an energy that this network has; got 'drive'"):
+        energy.paid("drive")
     scattered = Network(LeakyRate(5, 4), 2, scatter=Uniform(0.0, 0.1)).double()
     with pytest.raises(ValueError, match=r"drives: `network.scatter` must be absent; got Uniform.*scatter=None"):
         spent(scattered, trials)
