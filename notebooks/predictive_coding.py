@@ -170,7 +170,7 @@ with canvas(6.0, 3.0) as drawing:
 shown
 
 # %% [markdown]
-# At the second image nothing is missing: what the last image tells goes straight from unit to unit. What is gone is the
+# At the second image hardly anything is missing: what the last image tells goes straight from unit to unit. What is gone is the
 # slow part, which gathers evidence over several images. That is the paper's "prediction on two timescales".
 #
 # ## Tones
@@ -196,9 +196,9 @@ pd.DataFrame({name: one.population() for name, one in found.items()}).round(3)
 nr.figures(found["rate"])[0]
 
 # %% [markdown]
-# Of the mismatch in rates nearly all is **repetition suppression**: the standard is inhibited, and the deviant is
-# answered as the same tone is among many. What the network *pays* for a deviant is more than for a standard too, for
-# what it expected was taken away in vain.
+# Most of the mismatch in rates is **repetition suppression**: the standard is inhibited, and the deviant is answered
+# nearly as the same tone is among many. What the network *pays* tells the two further apart, for at a deviant the
+# standard was taken away in vain.
 #
 # And where a tone is left out? The input is silent, but the drive is not: turned round, it is the missing tone.
 
