@@ -52,6 +52,7 @@ from .readout import SpikeCount as SpikeCount
 from .wiring import AbstractWiring as AbstractWiring
 from .wiring import Dale as Dale
 from .wiring import Dense as Dense
+from .wiring import Diagonal as Diagonal
 from .wiring import LowRank as LowRank
 from .wiring import NoAutapses as NoAutapses
 from .wiring import Sparse as Sparse
@@ -91,7 +92,10 @@ from .curriculum import SingleHead as SingleHead
 from .curriculum import Sliding as Sliding
 from .curriculum import Stage as Stage
 from .curriculum import Stages as Stages
+from .fit import BPTT as BPTT
+from .fit import RTRL as RTRL
 from .fit import SGD as SGD
+from .fit import AbstractGradient as AbstractGradient
 from .fit import AbstractTerm as AbstractTerm
 from .fit import ActivityPenalty as ActivityPenalty
 from .fit import Adam as Adam
@@ -99,13 +103,16 @@ from .fit import Constant as Constant
 from .fit import Cosine as Cosine
 from .fit import CrossEntropy as CrossEntropy
 from .fit import DrivePenalty as DrivePenalty
+from .fit import EProp as EProp
 from .fit import Fit as Fit
 from .fit import Objective as Objective
 from .fit import OneCycle as OneCycle
 from .fit import Precision as Precision
+from .fit import RatePenalty as RatePenalty
 from .fit import SmoothnessPenalty as SmoothnessPenalty
 from .fit import SquaredError as SquaredError
 from .fit import SynapsePenalty as SynapsePenalty
+from .fit import VoltagePenalty as VoltagePenalty
 from .fit import WeightPenalty as WeightPenalty
 from .fit import build as build
 from .fit import describe as describe
