@@ -23,7 +23,7 @@ NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "softplus": functional.softplus,
     "sigmoid": torch.sigmoid,
-    "identity": lambda x: x,
+    "identity": torch.positive,
 }
 """The nonlinearities that a recipe may name. In Python, any callable will do."""
 
