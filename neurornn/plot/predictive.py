@@ -89,8 +89,8 @@ def _(foresight: Foresight) -> list[Figure]:
             if name in table:
                 right_share = 100 * table[name].to_numpy(dtype=float)
                 left.plot(seen, right_share, color=colour, marker="o", ms=3.5, label=label)
-        left.set(xlabel="images seen", ylabel="next class told right (%)", ylim=(0, 103))
-        left.legend(fontsize=7.5)
+        left.set(xlabel="images seen", ylabel="next class told right (%)", ylim=(0, 140), yticks=range(0, 101, 20))
+        left.legend(fontsize=7.5, loc="upper right", ncols=2)
         names = list(foresight.surprises)
         right.bar(
             range(len(names)), [foresight.surprises[n] for n in names], color=[COLOURS.get(n, NULL) for n in names]
