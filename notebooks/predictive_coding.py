@@ -233,7 +233,7 @@ gates("predictive_coding_digits")
 gates("oddball_energy")
 
 # %% [markdown]
-# **What does not hold here.** With the activity penalised instead of the drive (`post`), inhibition goes free: the
-# network silences everything at once, whatever comes, and predicts nothing. A penalty on the weights beside it, which
-# the paper reports to be enough on MNIST, was not on these digits. And no network here signals a deviant beyond what
-# its own rarity explains: the firing says "not the standard", not "wrong".
+# **What does not hold.** With the activity penalised instead of the drive (`post` in the card), inhibition goes free: the
+# network silences everything at once, whatever comes, and the cost of surprise is that of an untrained one. And of the
+# gates of the oddball one fails: that a deviant should *cost* more than the same tone among many, since what was
+# expected is taken away in vain. It costs as much and no more. The firing says "not the standard", hardly "wrong".
