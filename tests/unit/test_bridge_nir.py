@@ -102,13 +102,13 @@ def test_unequal_time_constants_come_back() -> None:
 
 
 def test_the_reader_chooses_the_time_step() -> None:
-    graph = to_nir(network(dt=1.0))
+    graph = to_nir(network(dt=1.0, wiring=Dense(12, gain=0.0)))
     coarse, fine = (from_nir(graph, dt=dt) for dt in (1.0, 0.125))
     assert (coarse.dt, fine.dt) == (1.0, 0.125)
     rates = [float(spikes(one, 1.0).detach().sum((0, 1)).mean()) for one in (coarse, fine)]
     assert rates[0] > 1
     assert rates[0] == pytest.approx(rates[1], rel=0.2)
-    cell = [LIF(1, 1, inject=True, dt=dt).double() for dt in (1.0, 0.125)]
+    cell = [LIF(1, 1, inject=True, reset="hard", dt=dt).double() for dt in (1.0, 0.125)]
     graphs = [to_nir(Network(one, 1)) for one in cell]
     np.testing.assert_array_equal(graphs[0].nodes["units"].tau, graphs[1].nodes["units"].tau)
 
