@@ -14,6 +14,8 @@ from neurornn.bridge.images import read_idx_images as read_idx_images
 from neurornn.bridge.nelpy import read_nelpy_track as read_nelpy_track
 from neurornn.bridge.neo import from_neo as from_neo
 from neurornn.bridge.neo import to_neo as to_neo
+from neurornn.bridge.nir import from_nir as from_nir
+from neurornn.bridge.nir import to_nir as to_nir
 from neurornn.bridge.nwb import read_nwb as read_nwb
 from neurornn.bridge.nwb import read_nwb_files as read_nwb_files
 from neurornn.bridge.nwb_write import write_nwb as write_nwb

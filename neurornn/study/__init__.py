@@ -8,11 +8,11 @@ from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.sparing import SparingStudy as SparingStudy
+from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
-STUDIES: dict[str, type] = {
-    kind.__name__: kind
-    for kind in (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, PredictiveStudy, OddballStudy, SparingStudy)
-}
+_ALL = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, SpikingStudy)
+_ALL += (PredictiveStudy, OddballStudy, SparingStudy)
+STUDIES: dict[str, type] = {kind.__name__: kind for kind in _ALL}
 """Every study that a recipe may name."""
