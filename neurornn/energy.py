@@ -10,7 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neurornn import _check
+from neurornn.cell.adaptive import AdaptiveLIF
 from neurornn.cell.base import Intervention, cut
+from neurornn.cell.lif import LIF
 from neurornn.cell.rate import LeakyRate
 from neurornn.network import Network, Perturbs, combine
 from neurornn.trials import Trials
@@ -86,10 +88,11 @@ def drives(
 ) -> Float[Tensor, "*stack trial time unit"]:
     r"""Return the drive of each unit at each step, $u_t = W r_{t-1} + W_{in} x_t + b$, of a run that is over.
 
-    It is one product over all steps, and gradients flow through it.
+    Of integrate-and-fire units it is the current into a unit, pA, with the synaptic current $i$ of its filter,
+    $u_t = i_{t-1} + W s_{t-1} + W_{in} x_t + b$. It is one product over all steps, and gradients flow through it.
 
     Args:
-        network: of `LeakyRate` units.
+        network: of `LeakyRate` units, or of `LIF` or `AdaptiveLIF` units with a synaptic filter.
         activity: what the units sent in the run.
         trials: the trials of the run.
         act: what was done to the network meanwhile; nothing where absent.
@@ -98,9 +101,10 @@ def drives(
         ValueError: if the units have no drive, or where they started from is not known.
     """
     cell = network.cell
-    if not isinstance(cell, LeakyRate):
-        fix = "Gated cells have one drive a gate, and spiking ones spend spikes: use ActivityPenalty(1)."
-        _check.fail("drives", "network", "of LeakyRate units", type(cell).__name__, fix)
+    if not has_drive(network):
+        must = "of LeakyRate units, or of LIF units with a synaptic filter, without delays and short-term plasticity"
+        fix = "Gated cells have one drive a gate; what any cell sends is asked for with ActivityPenalty(1)."
+        _check.fail("drives", "network", must, type(cell).__name__, fix)
     if network.scatter is not None:
         fix = "What the first step felt is not kept in a run. Use Network(scatter=None)."
         _check.fail("drives", "network.scatter", "absent", network.scatter, fix)
@@ -109,9 +113,30 @@ def drives(
     first = act.sent(cell.activity(network.initial(trials.n_trials, start)), -1)
     before = torch.cat([first.expand(*activity.shape[:-2], -1)[..., None, :], activity[..., :-1, :]], dim=-2)
     whole = before.flatten(-3, -2)  # trials and steps as one axis, so that stacked weights meet stacked activity
-    u = cell.drive(trials.inputs.to(activity).flatten(0, 1), whole, cut(cell.weights(), act))
-    u = u.unflatten(-2, activity.shape[-3:-1])
+    w_in, w_rec, bias, *_ = cut(cell.weights(), act)
+    arriving = (whole @ w_rec.mT).unflatten(-2, activity.shape[-3:-1])
+    if isinstance(cell, LIF | AdaptiveLIF):
+        arriving = _filtered(arriving, torch.exp(-cell.dt / cell.tau_syn()))  # type: ignore[operator]
+    fed = (trials.inputs.to(activity).flatten(0, 1) @ w_in.mT).unflatten(-2, activity.shape[-3:-1])
+    u = arriving + fed + bias
     return u if act.current is None else u + act.current
+
+
+def has_drive(network: Network) -> bool:
+    """Return whether what the synapses of a unit add up to is known from what units send."""
+    cell = network.cell
+    if isinstance(cell, LIF | AdaptiveLIF):
+        return "current" in cell.parts and cell.delays is None and cell.short_term is None
+    return isinstance(cell, LeakyRate)
+
+
+def _filtered(arriving: Tensor, kept: Tensor) -> Tensor:
+    """Return the synaptic current of each step: what arrives, and what is left of the steps before."""
+    now, current = torch.zeros_like(arriving[..., 0, :]), []
+    for one in arriving.unbind(-2):
+        now = kept * now + one
+        current.append(now)
+    return torch.stack(current, dim=-2)
 
 
 def spent(
@@ -125,7 +150,7 @@ def spent(
     """Run a network and return what it spends at each step.
 
     Args:
-        network: of any cell; only `LeakyRate` units have a drive.
+        network: of any cell; only some have a drive (see `drives`).
         trials: what it sees.
         perturb: what is done to it meanwhile; stacked perturbations give stacked energies.
         generator: where noise is drawn from; no noise where absent.
@@ -144,8 +169,8 @@ def spent(
         act = combine(perturb, network, trials.n_trials, trials.n_steps) or Intervention()
         start = None if trials.start is None else trials.start.to(network.readout)
         run = network(trials.inputs.to(network.readout), start=start, generator=generator, perturb=act)
-        rate = isinstance(network.cell, LeakyRate)
-        u = drives(network, run.activity, trials, act)[..., :n_units].abs().mean(-1) if rate else None
+        driven = has_drive(network)
+        u = drives(network, run.activity, trials, act)[..., :n_units].abs().mean(-1) if driven else None
         weights = cut(network.cell.weights(), act)[1][..., :n_units, :]
         sent = traffic(weights, run.activity).mean(-1)
         return Energy(u, run.activity[..., :n_units].abs().mean(-1), sent)

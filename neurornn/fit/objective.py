@@ -120,6 +120,8 @@ class WeightPenalty(AbstractTerm):
 class DrivePenalty(AbstractTerm):
     r"""The mean size of the drive over units and steps of the trials: $\langle |W r_{t-1} + W_{in} x_t + b| \rangle$.
 
+    Of integrate-and-fire units with a synaptic filter it is the current that flows into a unit, pA (see `drives`).
+
     What comes in costs, be it excitation or inhibition; only where the two cancel is a unit at rest. `ActivityPenalty`
     instead lets inhibition go free, and is least where everything is silenced at once.
 

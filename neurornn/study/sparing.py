@@ -49,6 +49,9 @@ class Sparing:
 class SparingStudy(AbstractStudy):
     """Train a spiking network on the recipe's objective, in order and out of order, and see when it spikes.
 
+    Spikes as the only energy leave inhibition free, and then a network comes to inhibit whatever comes. `DrivePenalty`,
+    the current into each unit, charges for inhibition, too.
+
     Each image is injected into the units, pixel by pixel, for the time that the task holds it. Whether the network
     foresees is asked by showing the very same image in turn and out of turn, as for rate units.
 

@@ -6,7 +6,9 @@ import torch
 
 from neurornn import (
     GRU,
+    LIF,
     ActivityPenalty,
+    AdaptiveLIF,
     Cut,
     Dale,
     Dense,
@@ -173,9 +175,31 @@ def test_the_kernel_and_the_loop_have_one_gradient() -> None:
     torch.testing.assert_close(grads[0], grads[1], **FLOAT32)
 
 
+@pytest.mark.parametrize("kind", [LIF, AdaptiveLIF])
+def test_the_drive_of_spiking_units_is_their_synaptic_and_injected_current(kind: type) -> None:
+    """Against the state of the loop: what a unit felt is what was left of its current, what came, and the input."""
+    told = {"tau": 12.0, "tau_syn": [3.0, 5.0, 8.0, 4.0, 6.0], "dt": 1.0, "inject": True, "bias": False, "seed": 1}
+    network = Network(kind(5, 5, wiring=Dense(5, gain=2.0, seed=2), **told), 2).double()
+    inputs = 400.0 * torch.rand(3, 40, 5, generator=generator(4)).double()
+    trials = Trials(inputs, torch.zeros(3, 40, 2).double(), torch.ones(3, 40).double(), dt=1.0)
+    cell = network.cell
+    run = network(inputs)
+    assert float(run.activity.detach().sum()) > 20
+    w_rec, kept = cell.weights()[1], torch.exp(-1.0 / cell.tau_syn())
+    at = cell.parts.index("current")
+    state, sent, felt = cell.initial(3), torch.zeros(3, 5).double(), []
+    for x in inputs.unbind(1):
+        felt.append(state[at] + sent @ w_rec.mT + x)
+        sent, state = cell.step(x, state)
+        torch.testing.assert_close(state[at], kept * (felt[-1] - x), **FLOAT64)
+    torch.testing.assert_close(drives(network, run.activity, trials), torch.stack(felt, 1), **FLOAT64)
+    DrivePenalty()(network(inputs), trials, network).backward()
+    assert float(cell.wiring.weight.grad.abs().sum()) > 0
+
+
 def test_what_has_no_drive_or_an_unknown_start_is_refused() -> None:
     trials = some_trials()
-    with pytest.raises(ValueError, match=r"drives: `network` must be of LeakyRate units; got 'GRU'. Gated cells"):
+    with pytest.raises(ValueError, match=r"drives: `network` must be of LeakyRate units, or .*; got 'GRU'. Gated"):
         drives(Network(GRU(5, 4), 2).double(), torch.zeros(4, 6, 4).double(), trials)
     energy = spent(Network(GRU(5, 4), 2).double(), trials)
     assert energy.drive is None and energy.frame()["drive"].isna().all() and float(energy.action.mean()) > 0

@@ -51,7 +51,6 @@ def test_rates_are_spikes_counted_and_inhibition_of_the_next_image_makes_surpris
     found = priced(network, task, trials, condition="x")
     by_hand = spikes.reshape(40, 4, 10, 6).mean((0, 2, 3)).numpy()
     np.testing.assert_allclose(found["action"].to_numpy(), by_hand, rtol=1e-6)
-    assert found["drive"].isna().all()
     pair = matched(task, 200, 3, seed=1)
     assert surprise(network, pair, 10, paid="action") > 1.1
     with torch.no_grad():
