@@ -104,15 +104,20 @@ def anticipating(fit: Fit) -> Fit:
     Raises:
         ValueError: if the energy of the next step is another than that.
     """
-    network = copy.deepcopy(fit.network)
+    return replace(fit, network=foretelling(fit.network))
+
+
+def foretelling(network: Network) -> Network:
+    """Return the network with the readout that `anticipating` gives to a fit, or refuse one that has none."""
+    network = copy.deepcopy(network)
     cell = network.cell
     alone = isinstance(cell, LeakyRate) and cell.settings["one_to_one"] and cell.bias is None and cell.bias_in is None
     if not alone or network.readout_bias is not None or network.n_out != network.n_in:
         must = "of LeakyRate units with one_to_one = true, without bias in units and readout"
-        _check.fail("anticipating", "fit.network", must, type(cell).__name__, "Set bias = false, readout_bias = false.")
+        _check.fail("anticipating", "network", must, type(cell).__name__, "Set bias = false, readout_bias = false.")
     with torch.no_grad():
         network.readout.copy_(-cell.weights()[1][: network.n_out])
-    return replace(fit, network=network)
+    return network
 
 
 @torch.no_grad()

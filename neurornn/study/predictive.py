@@ -18,7 +18,7 @@ from neurornn.perturb import LesionTable, Silence, Stack, lesion
 from neurornn.source import load_images
 from neurornn.study.base import AbstractStudy, Findings, Plan
 from neurornn.study.economy import Economy, guesses, priced, surprise
-from neurornn.study.expecting import REFERENCE, UnitKinds, anticipating, matched, next_class, unit_kinds
+from neurornn.study.expecting import REFERENCE, UnitKinds, anticipating, foretelling, matched, next_class, unit_kinds
 from neurornn.task import ImageSequences
 from neurornn.trials import Trials
 
@@ -93,6 +93,7 @@ class PredictiveStudy(AbstractStudy):
             _check.fail("PredictiveStudy", "task", "of images in order", task, fix, error=RecipeError)
         start = plan.network(task, plan.seed)
         start.readout.requires_grad_(False)
+        untrained = foretelling(start)  # refuses before any training what cannot be measured after it
         fits = {}
         for name, (learnt, objective) in self._conditions(task, plan.train, start.n_units).items():
             plan.say(f"training, {name}")
@@ -101,8 +102,7 @@ class PredictiveStudy(AbstractStudy):
                 place = Path(self.folder) / plan.name / f"seed_{plan.seed}"
                 settings["checkpoint"] = place / f"{name.replace(', ', '_')}.safetensors"
             fits[name] = anticipating(train(start, learnt, seed=plan.seed, progress=plan.progress, **settings))
-        untrained = anticipating(replace(fits["energy"], network=start))
-        networks = {name: fit.network for name, fit in fits.items()} | {"untrained": untrained.network}
+        networks = {name: fit.network for name, fit in fits.items()} | {"untrained": untrained}
         plan.say("looking for units that predict and units that err")
         first, test = fits["energy"], task.held_out
         trials = test.sample(self.sequences, generator=generator(plan.seed + 7_000_003))

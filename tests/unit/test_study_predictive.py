@@ -123,7 +123,7 @@ def test_the_error_of_the_anticipation_is_the_energy_of_the_next_step() -> None:
         energy = spent(fit.network, trials, perturb=perturb).drive[:, -1]
         np.testing.assert_allclose(score, energy.numpy(), **FLOAT32)
     leaky = replace(fit, network=Network(LeakyRate(144, 144), 144))
-    with pytest.raises(ValueError, match=r"anticipating: `fit.network` must be of LeakyRate units with one_to_one"):
+    with pytest.raises(ValueError, match=r"anticipating: `network` must be of LeakyRate units with one_to_one"):
         anticipating(leaky)
 
 
@@ -158,3 +158,6 @@ def test_what_the_study_cannot_use_is_refused() -> None:
     plan = replace(a_plan(), task=lambda **known: DelayedMatch())
     with pytest.raises(RecipeError, match="PredictiveStudy: `task` must be of images in order; got DelayedMatch"):
         PredictiveStudy().run(plan)
+    biased = replace(a_plan(), network=lambda task, seed: a_network(task, seed, bias=True))
+    with pytest.raises(ValueError, match=r"anticipating: `network` must be .*Set bias = false, readout_bias = false"):
+        PredictiveStudy().run(biased)
