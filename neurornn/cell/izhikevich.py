@@ -67,7 +67,7 @@ class Izhikevich(AbstractSpiking):
         >>> cell = Izhikevich(1, 1, inject=True)
         >>> spikes, _ = cell.rollout(torch.full((1, 2000, 1), 100.0), cell.initial(1))  # 100 pA for 1 s
         >>> int(spikes.sum())
-        31
+        13
 
     References:
         Izhikevich (2003), doi:10.1109/TNN.2003.820440; Izhikevich (2007), doi:10.7551/mitpress/2526.001.0001.

@@ -18,6 +18,7 @@ from neurornn import (
     AdEx,
     Dale,
     Dense,
+    Diagonal,
     ExpIF,
     Gamma,
     GaussianNoise,
@@ -302,7 +303,12 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
     (lambda: ShortTerm(0.5, 0.0), r"ShortTerm: `tau_recovery` must be a finite number above 0"),
     (lambda: ShortTerm(0.5, 10.0, -1.0), r"ShortTerm: `tau_facilitation` must be a finite number, 0 or above"),
     (lambda: Gamma(0.0, 0.5), r"Gamma: `centre` must be a finite number above 0"),
+    (lambda: Gamma(1.0, 0.0), r"Gamma: `cv` must be a finite number above 0"),
+    (lambda: LogNormal(0.0, 1.0), r"LogNormal: `centre` must be a finite number above 0"),
     (lambda: LogNormal(1.0, 0.0), r"LogNormal: `cv` must be a finite number above 0"),
+    (lambda: LogNormal(1.0, 0.1, least=100.0), r"LogNormal: `least` must be a bound above which some of the law lies"),
+    (lambda: Diagonal(0), r"Diagonal: `n_units` must be a whole number, 1 or above"),
+    (lambda: Diagonal(3, gain=-1.0), r"Diagonal: `gain` must be a finite number, 0 or above"),
     (lambda: Gamma(1.0, 0.1, least=100.0), r"Gamma: `least` must be a bound above which some of the law lies"),
 ]
 

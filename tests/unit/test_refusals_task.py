@@ -13,6 +13,7 @@ from neurornn.task import (
     ArenaIntegration,
     Cartesian,
     Darting,
+    DelayedCopy,
     DelayedMatch,
     EvidenceAccumulation,
     Foraging,
@@ -117,6 +118,10 @@ NUMBERS: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: DelayedMatch(noise=-1.0), "DelayedMatch: `noise` must be a finite number, 0 or above; got -1.0."),
     (lambda: DelayedMatch(hold=-0.2), "DelayedMatch: `hold` must be a number in [0, 1]; got -0.2."),
+    (
+        lambda: DelayedCopy().sample(0, generator=STREAM),
+        "DelayedCopy.sample: `n_trials` must be a whole number, 1 or above; got 0.",
+    ),
     (
         lambda: DelayedMatch().sample(0, generator=STREAM),
         "DelayedMatch.sample: `n_trials` must be a whole number, 1 or above; got 0.",

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from neurornn import generator
-from neurornn.task import AbstractTask, DelayedMatch, EvidenceAccumulation
+from neurornn.task import AbstractTask, DelayedCopy, DelayedMatch, EvidenceAccumulation
 from neurornn.task.draw import lasting, spread, wander
 from tests.tolerances import CHANCE
 
@@ -117,6 +117,14 @@ def test_lengths_that_cannot_be_are_refused() -> None:
         (EvidenceAccumulation(), "response", 1.0, "`response` must be at least one step of 20 ms"),
         (EvidenceAccumulation(), "noise", -1.0, "`noise` must be"),
         (EvidenceAccumulation(), "hold", 2.0, "`hold` must be a number in [0, 1]"),
+        (DelayedCopy(), "dt", 0.0, "`dt` must be a finite number above 0"),
+        (DelayedCopy(), "n_items", 1, "`n_items` must be a whole number, 2 or above"),
+        (DelayedCopy(), "length", 0, "`length` must be a whole number, 1 or above"),
+        (DelayedCopy(), "item", 5.0, "`item` must be at least one step of 20 ms"),
+        (DelayedCopy(), "delay", (50.0, 20.0), "`delay` must be (shortest, longest), 0 ms or above"),
+        (DelayedCopy(), "fixation", (-1.0, 20.0), "`fixation` must be (shortest, longest), 0 ms or above"),
+        (DelayedCopy(), "noise", -1.0, "`noise` must be"),
+        (DelayedCopy(), "hold", 2.0, "`hold` must be a number in [0, 1]"),
         (DelayedMatch(), "dt", 0.0, "`dt` must be"),
         (DelayedMatch(), "n_directions", 1, "`n_directions` must be a whole number, 2 or above"),
         (DelayedMatch(), "sample_time", 5.0, "`sample_time` must be at least one step of 20 ms"),
