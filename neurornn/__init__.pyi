@@ -12,6 +12,7 @@ from .bridge import to_nir as to_nir
 from .bridge import write_nwb as write_nwb
 from .recording import Recording as Recording
 from .recording import Signal as Signal
+from .source import load_images as load_images
 from .source import load_recording as load_recording
 
 # Networks: cells, wirings, noise
@@ -70,10 +71,14 @@ from .task import Cartesian as Cartesian
 from .task import Darting as Darting
 from .task import DelayedCopy as DelayedCopy
 from .task import DelayedMatch as DelayedMatch
+from .task import Digits as Digits
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import Foraging as Foraging
 from .task import HeadDirection as HeadDirection
+from .task import Images as Images
+from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
+from .task import Oddball as Oddball
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
 from .task import SelfMotion as SelfMotion
@@ -100,6 +105,7 @@ from .fit import Adam as Adam
 from .fit import Constant as Constant
 from .fit import Cosine as Cosine
 from .fit import CrossEntropy as CrossEntropy
+from .fit import DrivePenalty as DrivePenalty
 from .fit import EProp as EProp
 from .fit import Fit as Fit
 from .fit import Objective as Objective
@@ -108,6 +114,7 @@ from .fit import Precision as Precision
 from .fit import RatePenalty as RatePenalty
 from .fit import SmoothnessPenalty as SmoothnessPenalty
 from .fit import SquaredError as SquaredError
+from .fit import SynapsePenalty as SynapsePenalty
 from .fit import VoltagePenalty as VoltagePenalty
 from .fit import WeightPenalty as WeightPenalty
 from .fit import build as build
@@ -124,6 +131,7 @@ from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales
 from .statistics import kde_divergence as kde_divergence
 from .statistics import laps as laps
+from .statistics import mismatch as mismatch
 from .statistics import observe as observe
 from .statistics import participation_ratio as participation_ratio
 from .statistics import rate_maps as rate_maps
@@ -141,6 +149,11 @@ from .comparison import PoissonPredictivity as PoissonPredictivity
 from .comparison import RidgePredictivity as RidgePredictivity
 from .comparison import UnitDistributions as UnitDistributions
 from .comparison import compare as compare
+
+# What a network spends
+from .energy import Energy as Energy
+from .energy import drives as drives
+from .energy import spent as spent
 
 # Perturbations, lesions, reactivation
 from .perturb import AbstractPerturbation as AbstractPerturbation

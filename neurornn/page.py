@@ -31,6 +31,12 @@ TITLES = {
     "noise": "How much noise quiescence needs",
     "targeted": "Targeted reactivation",
     "quiet lesion": "Lesion in quiescence",
+    "deviance": "The oddball",
+    "sparing": "Spikes over a sequence",
+    "economy": "What sequences cost",
+    "foresight": "What the network foresees",
+    "kinds": "Units that predict and units that err",
+    "matched lesion": "Lesion, beside units that look like the lesioned ones",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""
 

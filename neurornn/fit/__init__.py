@@ -8,9 +8,11 @@ from neurornn.fit.fit import Fit as Fit
 from neurornn.fit.objective import AbstractTerm as AbstractTerm
 from neurornn.fit.objective import ActivityPenalty as ActivityPenalty
 from neurornn.fit.objective import CrossEntropy as CrossEntropy
+from neurornn.fit.objective import DrivePenalty as DrivePenalty
 from neurornn.fit.objective import Objective as Objective
 from neurornn.fit.objective import SmoothnessPenalty as SmoothnessPenalty
 from neurornn.fit.objective import SquaredError as SquaredError
+from neurornn.fit.objective import SynapsePenalty as SynapsePenalty
 from neurornn.fit.objective import WeightPenalty as WeightPenalty
 from neurornn.fit.online import BPTT as BPTT
 from neurornn.fit.online import RTRL as RTRL

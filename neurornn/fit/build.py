@@ -37,9 +37,11 @@ from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
     CrossEntropy,
+    DrivePenalty,
     Objective,
     SmoothnessPenalty,
     SquaredError,
+    SynapsePenalty,
     WeightPenalty,
 )
 from neurornn.fit.online import BPTT, RTRL, EProp
@@ -54,9 +56,12 @@ from neurornn.task import (
     Darting,
     DelayedCopy,
     DelayedMatch,
+    Digits,
     EvidenceAccumulation,
     Foraging,
     HeadDirection,
+    ImageSequences,
+    Oddball,
     Parity,
     PlaceCode,
     Speeds,
@@ -74,10 +79,12 @@ _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
+_SENSES = (ImageSequences, Digits, Oddball)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
+_ENERGIES = (DrivePenalty, SynapsePenalty)
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
@@ -90,9 +97,11 @@ TYPES: dict[str, type] = {
         _NOISES,
         _TASKS,
         _WORLDS,
+        _SENSES,
         _TRAINING,
         _CURRICULA,
         _OBJECTIVES,
+        _ENERGIES,
     )
     for kind in room
 }

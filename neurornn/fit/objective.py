@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neurornn import _check
+from neurornn.energy import drives, traffic
 from neurornn.network import Network, Run
 from neurornn.trials import Trials
 
@@ -103,10 +104,7 @@ class ActivityPenalty(AbstractTerm):
             _check.fail("ActivityPenalty", "power", "1 or 2", self.power)
 
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
-        size = run.activity.abs() if self.power == 1 else run.activity.square()
-        assert trials.valid is not None
-        valid = trials.valid.to(size.dtype)
-        return (valid * size.sum(-1)).sum(), valid.sum() * run.activity.shape[-1]
+        return _over_units(run.activity.abs() if self.power == 1 else run.activity.square(), trials)
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,33 @@ class WeightPenalty(AbstractTerm):
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
         recurrent = network.cell.weights()[1]
         return recurrent.square().sum(), recurrent.new_ones(())
+
+
+@dataclass(frozen=True)
+class DrivePenalty(AbstractTerm):
+    r"""The mean size of the drive over units and steps of the trials: $\langle |W r_{t-1} + W_{in} x_t + b| \rangle$.
+
+    What comes in costs, be it excitation or inhibition; only where the two cancel is a unit at rest. `ActivityPenalty`
+    instead lets inhibition go free, and is least where everything is silenced at once.
+
+    References:
+        A. Ali, N. Ahmad, E. de Groot, M. A. J. van Gerven and T. C. Kietzmann (2022), Predictive coding is a
+        consequence of energy efficiency in recurrent neural networks, doi:10.1016/j.patter.2022.100639.
+    """
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        return _over_units(drives(network, run.activity, trials).abs(), trials)
+
+
+@dataclass(frozen=True)
+class SynapsePenalty(AbstractTerm):
+    r"""What activity sends through recurrent weights, $\langle \sum_j |W_{ij}|\,|r_j| \rangle$, over units and steps.
+
+    The cost of synaptic transmission, whatever its sign. It holds for any cell, spiking ones included.
+    """
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        return _over_units(traffic(network.cell.weights()[1], run.activity), trials)
 
 
 @dataclass(frozen=True)
@@ -130,6 +155,13 @@ class SmoothnessPenalty(AbstractTerm):
         assert trials.valid is not None
         both = (trials.valid[:, 1:] & trials.valid[:, :-1]).to(speed.dtype)
         return (both * speed.square().sum(-1)).sum(), both.sum() * run.activity.shape[-1]
+
+
+def _over_units(size: Tensor, trials: Trials) -> tuple[Tensor, Tensor]:
+    """Return the sum of `size`, `(trial, time, unit)`, over the steps of the trials, and how many values it holds."""
+    assert trials.valid is not None
+    valid = trials.valid.to(size.dtype)
+    return (valid * size.sum(-1)).sum(), valid.sum() * size.shape[-1]
 
 
 def _squared_error() -> dict[str, AbstractTerm]:

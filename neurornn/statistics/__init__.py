@@ -20,6 +20,8 @@ from neurornn.statistics.folds import blocked_folds as blocked_folds
 from neurornn.statistics.laps import laps as laps
 from neurornn.statistics.likelihood import BitsPerSpike as BitsPerSpike
 from neurornn.statistics.likelihood import bits_per_spike as bits_per_spike
+from neurornn.statistics.mismatch import Mismatch as Mismatch
+from neurornn.statistics.mismatch import mismatch as mismatch
 from neurornn.statistics.movement import Movement as Movement
 from neurornn.statistics.movement import movement as movement
 from neurornn.statistics.nonnegative import AbstractNonNegative as AbstractNonNegative

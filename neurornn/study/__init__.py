@@ -3,12 +3,16 @@
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.oddball import OddballStudy as OddballStudy
+from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
+from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
-_ALL = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, SpikingStudy)
-STUDIES: dict[str, type] = {kind.__name__: kind for kind in _ALL}
+STUDIES: dict[str, type] = {
+    name: kind for name, kind in list(vars().items()) if name.endswith("Study") and kind is not AbstractStudy
+}
 """Every study that a recipe may name."""

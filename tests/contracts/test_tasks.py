@@ -18,7 +18,9 @@ from neurornn.task import (
     DelayedMatch,
     EvidenceAccumulation,
     HeadDirection,
+    ImageSequences,
     Layout,
+    Oddball,
     Parity,
     PlaceCode,
     SelfMotion,
@@ -46,6 +48,10 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "copy": DelayedCopy,
     "parity": lambda: Parity(ns=(2, 3, 5)),
     "parity, padded": lambda: Parity(ns=(3,), block=4, spread=0.0),
+    "images": lambda: ImageSequences(length=4),
+    "images, held": lambda: ImageSequences(length=3, hold=2.0, ordered=False),
+    "oddball": Oddball,
+    "oddball, with omissions": lambda: Oddball(omission=0.2, many=0.5, noise=0.1, length=8),
     "bits match": lambda: BitMatch(ns=(2, 6), dt=0.5, block=4),
 }
 BEST: dict[str, float] = {
@@ -59,8 +65,11 @@ BEST: dict[str, float] = {
     "arena, pulled": 0.12,
     "arena": 0.06,
     "heading": 0.06,
+    "images": 0.01,
+    "oddball": 0.01,
 }
-"""What the targets themselves score at worst: every choice right; 1 % of the track; a place field's width, m; rad."""
+"""What the targets themselves score at worst: every choice right; 1 % of the track; a place field's width, m; rad;
+the next input itself."""
 
 sizes = given(n_trials=st.integers(1, 9), seed=st.integers(0, 2**31))
 quick = settings(max_examples=5, deadline=None)
