@@ -100,6 +100,14 @@ from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap
 
+# Dynamics: exponents, fixed points, flow
+from .dynamics import Chaos as Chaos
+from .dynamics import Lyapunov as Lyapunov
+from .dynamics import Map as Map
+from .dynamics import chaos as chaos
+from .dynamics import flow_map as flow_map
+from .dynamics import lyapunov as lyapunov
+
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric
 from .comparison import Comparison as Comparison
