@@ -46,6 +46,7 @@ from .task import Cartesian as Cartesian
 from .task import Darting as Darting
 from .task import DelayedMatch as DelayedMatch
 from .task import EvidenceAccumulation as EvidenceAccumulation
+from .task import FlipFlop as FlipFlop
 from .task import Foraging as Foraging
 from .task import HeadDirection as HeadDirection
 from .task import Layout as Layout
@@ -102,9 +103,12 @@ from .statistics import subspace_overlap as subspace_overlap
 
 # Dynamics: exponents, fixed points, flow
 from .dynamics import Chaos as Chaos
+from .dynamics import FixedPoints as FixedPoints
 from .dynamics import Lyapunov as Lyapunov
 from .dynamics import Map as Map
+from .dynamics import Search as Search
 from .dynamics import chaos as chaos
+from .dynamics import fixed_points as fixed_points
 from .dynamics import flow_map as flow_map
 from .dynamics import lyapunov as lyapunov
 

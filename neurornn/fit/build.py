@@ -32,6 +32,7 @@ from neurornn.task import (
     Darting,
     DelayedMatch,
     EvidenceAccumulation,
+    FlipFlop,
     Foraging,
     HeadDirection,
     Parity,
@@ -46,7 +47,16 @@ from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
 _CELLS = (LeakyRate, GRU, LSTM)
 _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform)
-_TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
+_TASKS = (
+    TrackIntegration,
+    ArenaIntegration,
+    HeadDirection,
+    EvidenceAccumulation,
+    DelayedMatch,
+    Parity,
+    BitMatch,
+    FlipFlop,
+)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)

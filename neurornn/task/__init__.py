@@ -10,6 +10,7 @@ from neurornn.task.code import Layout as Layout
 from neurornn.task.code import PlaceCode as PlaceCode
 from neurornn.task.code import VonMises as VonMises
 from neurornn.task.decision import EvidenceAccumulation as EvidenceAccumulation
+from neurornn.task.flipflop import FlipFlop as FlipFlop
 from neurornn.task.heading import HeadDirection as HeadDirection
 from neurornn.task.match import BitMatch as BitMatch
 from neurornn.task.memory import DelayedMatch as DelayedMatch

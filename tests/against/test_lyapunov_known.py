@@ -47,7 +47,7 @@ def spectrum(name: str, n: int, steps: int, transient: int, align: int, **settin
         ("henon", {}, 1000, 200, 50, 50, 0.005),
         ("lorenz63", {"dt": 0.02}, 500, 300, 2000, 400, 0.02),
         ("rossler", {"dt": 0.05}, 500, 500, 1500, 700, 0.03),
-        pytest.param("lorenz63", {}, 1000, 2000, 1000, 1500, 0.005, marks=pytest.mark.slow),
+        pytest.param("lorenz63", {}, 500, 4000, 5000, 1500, 0.005, marks=pytest.mark.slow),
         pytest.param("rossler", {}, 500, 5000, 5000, 5000, 0.005, marks=pytest.mark.slow),
     ],
 )

@@ -16,6 +16,7 @@ from neurornn.task import (
     Darting,
     DelayedMatch,
     EvidenceAccumulation,
+    FlipFlop,
     HeadDirection,
     Layout,
     Parity,
@@ -44,6 +45,8 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "match": DelayedMatch,
     "parity": lambda: Parity(ns=(2, 3, 5)),
     "parity, padded": lambda: Parity(ns=(3,), block=4, spread=0.0),
+    "flip-flop": FlipFlop,
+    "flip-flop, settling": lambda: FlipFlop(2, 10.0, 500.0, 20.0, 30.0),
     "bits match": lambda: BitMatch(ns=(2, 6), dt=0.5, block=4),
 }
 BEST: dict[str, float] = {
@@ -51,6 +54,7 @@ BEST: dict[str, float] = {
     "match": 1.0,
     "parity": 1.0,
     "bits": 1.0,
+    "flip": 1.0,
     "track": 1.0,
     "arena, darting": 0.12,
     "arena, pulled": 0.12,
