@@ -103,14 +103,23 @@ from .statistics import subspace_overlap as subspace_overlap
 
 # Dynamics: exponents, fixed points, flow
 from .dynamics import Chaos as Chaos
+from .dynamics import Connections as Connections
+from .dynamics import Continuum as Continuum
 from .dynamics import FixedPoints as FixedPoints
 from .dynamics import Lyapunov as Lyapunov
 from .dynamics import Map as Map
+from .dynamics import Modes as Modes
+from .dynamics import Portrait as Portrait
 from .dynamics import Search as Search
 from .dynamics import chaos as chaos
+from .dynamics import connections as connections
+from .dynamics import continuum as continuum
 from .dynamics import fixed_points as fixed_points
 from .dynamics import flow_map as flow_map
 from .dynamics import lyapunov as lyapunov
+from .dynamics import modes as modes
+from .dynamics import portrait as portrait
+from .dynamics import visited_states as visited_states
 
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric

@@ -2,6 +2,10 @@
 
 from neurornn.dynamics.chaos import Chaos as Chaos
 from neurornn.dynamics.chaos import chaos as chaos
+from neurornn.dynamics.connection import Connections as Connections
+from neurornn.dynamics.connection import connections as connections
+from neurornn.dynamics.continuum import Continuum as Continuum
+from neurornn.dynamics.continuum import continuum as continuum
 from neurornn.dynamics.fixed import FixedPoints as FixedPoints
 from neurornn.dynamics.fixed import fixed_points as fixed_points
 from neurornn.dynamics.fixed import periods as periods
@@ -14,11 +18,15 @@ from neurornn.dynamics.known import henon as henon
 from neurornn.dynamics.known import logistic as logistic
 from neurornn.dynamics.known import lorenz63 as lorenz63
 from neurornn.dynamics.known import rossler as rossler
+from neurornn.dynamics.linear import Modes as Modes
+from neurornn.dynamics.linear import modes as modes
 from neurornn.dynamics.lyapunov import Lyapunov as Lyapunov
 from neurornn.dynamics.lyapunov import lyapunov as lyapunov
 from neurornn.dynamics.mean_field import MeanField as MeanField
 from neurornn.dynamics.mean_field import mean_field_flow as mean_field_flow
 from neurornn.dynamics.mean_field import mean_field_map as mean_field_map
+from neurornn.dynamics.portrait import Portrait as Portrait
+from neurornn.dynamics.portrait import portrait as portrait
 from neurornn.dynamics.search import Search as Search
 from neurornn.dynamics.system import Map as Map
 from neurornn.dynamics.system import as_map as as_map

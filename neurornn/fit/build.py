@@ -47,16 +47,8 @@ from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
 _CELLS = (LeakyRate, GRU, LSTM)
 _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform)
-_TASKS = (
-    TrackIntegration,
-    ArenaIntegration,
-    HeadDirection,
-    EvidenceAccumulation,
-    DelayedMatch,
-    Parity,
-    BitMatch,
-    FlipFlop,
-)
+_TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
+_MEMORIES = (FlipFlop,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
@@ -64,7 +56,7 @@ _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPen
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _MEMORIES, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
     for kind in room
 }
 """Every type that a description may name."""
