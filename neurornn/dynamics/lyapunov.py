@@ -19,6 +19,8 @@ from neurornn.network import Network
 
 SPREAD = math.log(1e6)
 """How far the longest and the shortest tangent vector may grow apart before they are made orthogonal again."""
+DEAD = 1e-13
+"""Below this, over the longest, a tangent vector is nothing but rounding."""
 MOST = 50
 """Steps between two orthogonalisations, at most."""
 
@@ -101,6 +103,7 @@ def lyapunov(
     every: int = 0,
     start: Float[Tensor, "trial state"] | None = None,
     n_trials: int = 1,
+    surrogate: bool = False,
     seed: int = 0,
     progress: bool = True,
 ) -> Lyapunov:
@@ -126,6 +129,9 @@ def lyapunov(
         every: steps between two orthogonalisations; 0 to choose it from the growth while they align.
         start: first states, flat (`neurornn.dynamics.flat`); normal with standard deviation 1 where absent.
         n_trials: how many random starts, where neither `start` nor `inputs` say it.
+        surrogate: whether spiking cells are differentiated through their surrogate, as training does. Without it their
+            spikes are exactly flat: exponents of the potentials are those of the leaks, whatever the weights, and what
+            only counts (spikes, refractory steps) has an exponent of minus infinity.
         seed: of starts and tangent vectors.
         progress: whether to show a bar, where it takes more than some seconds.
 
@@ -144,7 +150,7 @@ def lyapunov(
         >>> lyapunov(Map(lambda x: torch.sin(x) * rates, 2), start=torch.zeros(1, 2)).exponents.round(6)
         array([ 0.693147, -0.693147])
     """
-    step = as_map(system)
+    step = as_map(system, surrogate=surrogate)
     k = _check.count("lyapunov", "n_exponents", n_exponents, least=0) or step.n_state
     if k > step.n_state:
         _check.fail("lyapunov", "n_exponents", f"at most the size of the state, {step.n_state}", n_exponents)
@@ -198,7 +204,9 @@ class _Run:
             fix = "Start closer to the attractor, or take a smaller dt."
             raise Diverged(f"lyapunov: the trajectory of {self.step.name} is not finite after {self.t} steps. {fix}")
         self.q, r = torch.linalg.qr(vectors.permute(1, 2, 0))
-        return r.diagonal(dim1=-2, dim2=-1).abs().log()
+        grown = r.diagonal(dim1=-2, dim2=-1).abs()
+        # What rounding leaves of a vector that died is no growth.
+        return torch.where(grown > DEAD * grown.amax(-1, keepdim=True), grown, 0.0).log()
 
 
 def _drive(step: Map, inputs: Tensor | None, steps: int, left_out: int) -> tuple[Tensor | None, int]:
@@ -231,9 +239,9 @@ def _gap(grown: list[Tensor]) -> int:
     """Return after how many steps tangent vectors must be made orthogonal, from their growth in single steps."""
     if not grown:
         return 1
-    spread = torch.stack([one.max(-1).values - one.min(-1).values for one in grown]).mean()
-    if not bool(torch.isfinite(spread)):
-        return 1
+    last = torch.stack(grown[len(grown) // 2 :])
+    lowest = torch.where(last.isfinite(), last, torch.inf).amin(-1)
+    spread = torch.nan_to_num(last.amax(-1) - lowest, nan=0.0, neginf=0.0).mean()
     return max(1, min(MOST, int(SPREAD / max(float(spread), 1e-12))))
 
 

@@ -102,8 +102,8 @@ def portrait(
         shown = flat_points.cpu().numpy(), points.index[first]
     methods = (
         f"Plane of the first two principal components of {len(states)} visited states "
-        f"({100 * float(share[:2].sum()):.0f} % of their variance); off the plane, each place is as the nearest visited "
-        f"state; velocities per second."
+        f"({100 * float(share[:2].sum()):.0f} % of their variance); off the plane, each place is as the nearest "
+        f"visited state; velocities per second."
     )
     return Portrait(
         places.cpu().numpy(),

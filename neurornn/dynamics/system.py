@@ -12,6 +12,7 @@ from torch.func import jvp, vmap
 from neurornn import _check
 from neurornn._types import State
 from neurornn.cell import GRU, LSTM, AbstractCell, LeakyRate
+from neurornn.cell.spiking import AbstractSpiking
 from neurornn.network import Network
 
 
@@ -87,8 +88,9 @@ class Map:
             after, carried, *_ = jvp(lambda state: self(state, u), (x,), (vector,))
             return after, carried
 
-        after, carried = vmap(along)(vectors)
-        return after[0], carried
+        with torch.set_grad_enabled(self.tangent != "exact"):  # surrogates stand in where gradients are asked for
+            after, carried = vmap(along)(vectors)
+        return after[0].detach(), carried.detach()
 
     def jacobian(
         self, x: Float[Tensor, "point state"], u: Float[Tensor, "#point in"] | None = None
@@ -146,11 +148,19 @@ def flow_map(
     return Map(step, n_state, dt=_check.positive("flow_map", "dt", dt), name=name, bounded=bounded)
 
 
-def as_map(system: "Network | AbstractCell | Map") -> Map:
+def as_map(system: "Network | AbstractCell | Map", *, surrogate: bool = False) -> Map:
     """Return the step of a network or cell as a map in float64, on its device; a map as it is.
 
     The state is flat: the parts of the cell's state end to end. Without noise, so that the step is a function. The
     network is copied: training it further changes nothing here.
+
+    The step of a spiking cell has two derivatives. Exactly, a spike does not depend on the potential (but at threshold,
+    where it jumps). With the cell's surrogate, which training follows, it does, and how much depends on the surrogate's
+    slope.
+
+    Args:
+        system: what to take the step of.
+        surrogate: whether derivatives go through the surrogate of spiking cells.
     """
     if isinstance(system, Map):
         return system
@@ -162,6 +172,7 @@ def as_map(system: "Network | AbstractCell | Map") -> Map:
     with torch.no_grad():
         weights = cell.weights()
     n_parts = len(cell.initial(1))
+    spiking = isinstance(cell, AbstractSpiking)
 
     def step(x: Tensor, u: Tensor) -> Tensor:
         state = x.chunk(n_parts, dim=-1)
@@ -177,6 +188,8 @@ def as_map(system: "Network | AbstractCell | Map") -> Map:
         cell.dt,
         type(cell).__name__,
         bounded=_bounded(cell),
+        tangent=f"surrogate {cell.surrogate!r}" if spiking and surrogate else "exact",
+        refusal="Its resets jump. Search its rates instead: rate_map(cell)." if spiking else "",
         read=(lambda x: whole.read(sends(x)[:, None])[:, 0]) if isinstance(whole, Network) else None,
         sends=sends,
     )
