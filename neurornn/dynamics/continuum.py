@@ -41,7 +41,9 @@ class Continuum:
             `(sample, state)`.
         integration: the left eigenvector, scaled so that it has 1 with `slow`. Shape `(sample, state)`.
         deposits: what each input deposits along the manifold, in state units. Shape `(sample, in)`.
-        share: part of the variance of the samples in their first, second ... principal component. Shape `(component,)`.
+        middle: of all settled states. Shape `(state,)`.
+        axes: the plane in which they were put in order, in rows. Shape `(2, state)`.
+        share: part of the variance of the settled states in each principal component. Shape `(component,)`.
         dt: of a step, ms.
         methods: how this was made.
         references: DOIs.
@@ -56,6 +58,8 @@ class Continuum:
     slow: Float[np.ndarray, "sample state"]
     integration: Float[np.ndarray, "sample state"]
     deposits: Float[np.ndarray, "sample in"]
+    middle: Float[np.ndarray, " state"]
+    axes: Float[np.ndarray, "2 state"]
     share: Float[np.ndarray, " component"]
     dt: float
     methods: str
@@ -71,10 +75,22 @@ class Continuum:
         """The overlap of the slow mode with the tangent, from 0 to 1."""
         return np.abs(np.sum(self.slow * self.tangent, axis=1))
 
+    def moved(
+        self, before: Float[np.ndarray, "sample state"], after: Float[np.ndarray, "sample state"]
+    ) -> Float[np.ndarray, " sample"]:
+        """Return how far states have moved along the manifold: rad on a ring, the short way; a length on a line."""
+        planes = [torch.as_tensor((states - self.middle) @ self.axes.T) for states in (before, after)]
+        return _along(*planes, self.kind).numpy()
+
     @property
     def rests(self) -> int:
-        """How many stable resting places there are along it: where the drift falls through 0."""
+        """How many stable resting places there are along it: where the drift falls through 0.
+
+        None where nothing drifts but by rounding: there it rests anywhere.
+        """
         drift = np.append(self.drift, self.drift[:1]) if self.kind == "ring" else self.drift
+        if np.abs(drift).max() < 1e-9 * np.ptp(self.position):
+            return 0
         return int(np.sum((drift[:-1] > 0) & (drift[1:] <= 0)))
 
     def frame(self) -> pd.DataFrame:
@@ -180,6 +196,8 @@ def continuum(
         slow=sign * slow,
         integration=sign * left,
         deposits=sign * deposits,
+        middle=middle.cpu().numpy(),
+        axes=components.cpu().numpy(),
         share=share.cpu().numpy(),
         dt=step.dt,
         methods=methods,

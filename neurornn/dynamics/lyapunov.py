@@ -253,10 +253,12 @@ def _result(step: Map, logs: np.ndarray, ends: np.ndarray, gap: int, before: tup
     if len(ends) > 1:
         half = min(int(np.searchsorted(ends, ends[-1] / 2)), len(ends) - 2)
         first = grown[half] / (ends[half] * step.dt)
-        second = (grown[-1] - grown[half]) / ((ends[-1] - ends[half]) * step.dt)
-        scatter = np.sqrt(np.mean((first - second) ** 2, axis=0) / len(trials)) / 2
+        with np.errstate(invalid="ignore"):  # minus infinity from minus infinity: no error to tell
+            second = (grown[-1] - grown[half]) / ((ends[-1] - ends[half]) * step.dt)
+            apart = first - second
+        scatter = np.sqrt(np.mean(apart**2, axis=0) / len(trials)) / 2
         # Vectors that have not turned to where they belong err alike in every trial: no average hides that.
-        error = np.maximum(scatter, np.abs(np.mean(first - second, axis=0)) / 2)
+        error = np.maximum(scatter, np.abs(np.mean(apart, axis=0)) / 2)
     mean = trials.mean(axis=0)
     order = np.argsort(-mean, kind="stable")
     running = grown.mean(axis=1) / (ends[:, None] * step.dt)
