@@ -108,11 +108,14 @@ from .kernel import backend as backend
 
 # What is measured of any recording
 from .statistics import PlaceBins as PlaceBins
+from .statistics import condition_averages as condition_averages
 from .statistics import decode as decode
+from .statistics import demixed_pca as demixed_pca
 from .statistics import drift_field as drift_field
 from .statistics import encode as encode
 from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales
+from .statistics import jpca as jpca
 from .statistics import kde_divergence as kde_divergence
 from .statistics import laps as laps
 from .statistics import observe as observe

@@ -79,8 +79,8 @@ class Continuum:
         self, before: Float[np.ndarray, "sample state"], after: Float[np.ndarray, "sample state"]
     ) -> Float[np.ndarray, " sample"]:
         """Return how far states have moved along the manifold: rad on a ring, the short way; a length on a line."""
-        planes = [torch.as_tensor((states - self.middle) @ self.axes.T) for states in (before, after)]
-        return _along(*planes, self.kind).numpy()
+        here, there = (torch.as_tensor((states - self.middle) @ self.axes.T) for states in (before, after))
+        return _along(here, there, self.kind).numpy()
 
     @property
     def rests(self) -> int:

@@ -76,10 +76,10 @@ def _(points: FixedPoints) -> list[Figure]:
         left.legend(fontsize=7.5, loc="best")
         panel(left, "a", "Where it rests")
         circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-        right.plot(circle.real, circle.imag, color=INK, lw=0.8)
+        right.plot(np.real(circle), np.imag(circle), color=INK, lw=0.8)
         for i in np.argsort(-points.index):
             values = points.eigenvalues[i]
-            right.scatter(values.real, values.imag, s=6, color=_colour(int(points.index[i])), alpha=0.6)
+            right.scatter(np.real(values), np.imag(values), s=6, color=_colour(int(points.index[i])), alpha=0.6)
         right.set(xlabel="real", ylabel="imaginary", aspect="equal")
         panel(right, "b", "Modes there")
         counts = ", ".join(f"{n} of index {index}" for index, n in points.counts.items()) or "none"
@@ -126,8 +126,8 @@ def _(found: Modes) -> list[Figure]:
     with canvas(9.0, 3.0) as drawing:
         left, middle, right = drawing.subplots(1, 3)
         circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-        left.plot(circle.real, circle.imag, color=INK, lw=0.8)
-        left.scatter(found.eigenvalues.real, found.eigenvalues.imag, s=10, color=MODEL)
+        left.plot(np.real(circle), np.imag(circle), color=INK, lw=0.8)
+        left.scatter(np.real(found.eigenvalues), np.imag(found.eigenvalues), s=10, color=MODEL)
         left.set(xlabel="real", ylabel="imaginary", aspect="equal")
         panel(left, "a", "Eigenvalues")
         taus = np.sort(np.asarray(found.frame()["time_constant"], dtype=float))[::-1]
