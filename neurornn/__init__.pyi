@@ -33,6 +33,7 @@ from .cell import Intervention as Intervention
 from .cell import Izhikevich as Izhikevich
 from .cell import LeakyRate as LeakyRate
 from .cell import LogNormal as LogNormal
+from .cell import Newton as Newton
 from .cell import NoiseAt as NoiseAt
 from .cell import Reset as Reset
 from .cell import ShortTerm as ShortTerm

@@ -25,6 +25,7 @@ from neurornn.cell import (
     Izhikevich,
     LeakyRate,
     LogNormal,
+    Newton,
     ShortTerm,
     SigmoidDerivative,
     SuperSpike,
@@ -73,7 +74,7 @@ _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _MEMORIES = (FlipFlop,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
-_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
+_TRAINING = (Newton, Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from neurornn import _check
+from neurornn.cell import Newton
 from neurornn.curriculum import AbstractCurriculum, Stage, Stages, check_stage
 from neurornn.errors import FitError
 from neurornn.fit.build import outline
@@ -48,6 +49,7 @@ class Plan:
     patience: int
     precision: Precision
     chunk: int
+    parallel: Newton | None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "n_validation"):
@@ -83,6 +85,7 @@ def train(
     device: torch.device | str = "auto",
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
+    parallel: Newton | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -113,6 +116,7 @@ def train(
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
+        parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -145,6 +149,7 @@ def train(
         patience=patience,
         precision=precision,
         chunk=chunk,
+        parallel=parallel,
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
     for stage in (Stage(task), *plan.curriculum.stages()):
@@ -202,7 +207,9 @@ class _Keeper:
 def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper) -> None:
     """Take steps until they are used up, patience ends or the curriculum does."""
     network = session.network
-    model = team.share(Roll(network, plan.chunk, voltages=plan.objective.needs_voltages), network.device)
+    model = team.share(
+        Roll(network, plan.chunk, voltages=plan.objective.needs_voltages, parallel=plan.parallel), network.device
+    )
     named = {name: p for name, p in network.named_parameters() if p.requires_grad}
     # Looking at numbers makes a GPU wait for them; on a CPU they are there.
     every = 1 if network.device.type == "cpu" else 10
