@@ -61,19 +61,19 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     print(machine())
-    print(f"{'units':>6s}{'steps':>7s}{'gain':>6s}{'loop ms':>10s}{'kernel':>9s}{'full':>9s}{'sweeps':>7s}{'diagonal':>10s}"
-          f"{'sweeps':>7s}")  # fmt: skip
+    columns = ("units", "steps", "gain", "loop ms", "kernel ms", "full ms", "sweeps", "diagonal ms", "sweeps")
+    print("".join(f"{name:>12s}" for name in columns))
     rows = []
     for t in asked.steps:
         for n in UNITS:
             for gain in GAINS:
                 row = measure(n, t, gain, asked.trials, asked.rounds, asked.device)
                 rows.append(row)
-                ms = [
-                    f"{row[f'{w} ms']:.1f}" if f"{w} ms" in row else "-" for w in ("loop", "kernel", "full", "diagonal")
-                ]
+                told = [row.get(f"{name} ms") for name in ("loop", "kernel", "full", "diagonal")]
+                ms = ["-" if one is None else f"{one:.1f}" for one in told]
                 sweeps = [str(row.get(f"{name} sweeps") or "-") for name in METHODS]
-                print(f"{n:6d}{t:7d}{gain:6.1f}{ms[0]:>10s}{ms[1]:>9s}{ms[2]:>9s}{sweeps[0]:>7s}{ms[3]:>10s}{sweeps[1]:>7s}", flush=True)  # fmt: skip
+                shown = (str(n), str(t), f"{gain:g}", *ms[:3], sweeps[0], ms[3], sweeps[1])
+                print("".join(f"{one:>12s}" for one in shown), flush=True)
     asked.json.write_text(json.dumps({"machine": machine(), "device": asked.device, "rows": rows}, indent=1) + "\n")
 
 
