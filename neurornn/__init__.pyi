@@ -144,12 +144,14 @@ from .dynamics import flow_map as flow_map
 from .dynamics import lyapunov as lyapunov
 from .dynamics import modes as modes
 from .dynamics import portrait as portrait
+from .dynamics import rate_map as rate_map
 from .dynamics import visited_states as visited_states
 
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric
 from .comparison import Comparison as Comparison
 from .comparison import DebiasedCKA as DebiasedCKA
+from .comparison import DynamicSimilarity as DynamicSimilarity
 from .comparison import Moving as Moving
 from .comparison import Nulls as Nulls
 from .comparison import PoissonPredictivity as PoissonPredictivity

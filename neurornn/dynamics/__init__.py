@@ -27,6 +27,7 @@ from neurornn.dynamics.mean_field import mean_field_flow as mean_field_flow
 from neurornn.dynamics.mean_field import mean_field_map as mean_field_map
 from neurornn.dynamics.portrait import Portrait as Portrait
 from neurornn.dynamics.portrait import portrait as portrait
+from neurornn.dynamics.rates import rate_map as rate_map
 from neurornn.dynamics.search import Search as Search
 from neurornn.dynamics.system import Map as Map
 from neurornn.dynamics.system import as_map as as_map

@@ -40,7 +40,8 @@ class Continuum:
         slow: the right eigenvector of the slowest mode, towards larger positions, of unit length. Shape
             `(sample, state)`.
         integration: the left eigenvector, scaled so that it has 1 with `slow`. Shape `(sample, state)`.
-        deposits: what each input deposits along the manifold, in state units. Shape `(sample, in)`.
+        deposits: how far a unit of each input, given for one step, moves `position` in the end. Shape `(sample, in)`.
+        stretch: how far apart in the state two places are, over their distance in `position`. Shape `(sample,)`.
         middle: of all settled states. Shape `(state,)`.
         axes: the plane in which they were put in order, in rows. Shape `(2, state)`.
         share: part of the variance of the settled states in each principal component. Shape `(component,)`.
@@ -58,6 +59,7 @@ class Continuum:
     slow: Float[np.ndarray, "sample state"]
     integration: Float[np.ndarray, "sample state"]
     deposits: Float[np.ndarray, "sample in"]
+    stretch: Float[np.ndarray, " sample"]
     middle: Float[np.ndarray, " state"]
     axes: Float[np.ndarray, "2 state"]
     share: Float[np.ndarray, " component"]
@@ -180,7 +182,9 @@ def continuum(
         drift = _along((here - middle) @ components.T, (later - middle) @ components.T, kind) / (n_over * step.dt)
     at = position[chosen].cpu().numpy()
     values, slow, left, deposits = _linear(step, here, held, min(n_modes, step.n_state))
-    tangent = _tangent(here.cpu().numpy(), kind)
+    course = _course(states.cpu().numpy(), position.cpu().numpy(), at, kind)
+    stretch = np.maximum(np.linalg.norm(course, axis=1), 1e-300)
+    tangent = course / stretch[:, None]
     sign = np.where(np.sum(slow * tangent, axis=1) < 0, -1.0, 1.0)[:, None]
     methods = (
         f"{len(visited)} visited states of {step.name} settled for {n_settle * step.dt:g} ms with the input held; "
@@ -195,7 +199,8 @@ def continuum(
         tangent=tangent,
         slow=sign * slow,
         integration=sign * left,
-        deposits=sign * deposits,
+        deposits=sign * deposits / stretch[:, None],
+        stretch=stretch,
         middle=middle.cpu().numpy(),
         axes=components.cpu().numpy(),
         share=share.cpu().numpy(),
@@ -248,13 +253,18 @@ def _along(before: Tensor, after: Tensor, kind: str) -> Tensor:
     return torch.remainder(turned + math.pi, math.tau) - math.pi
 
 
-def _tangent(states: np.ndarray, kind: str) -> np.ndarray:
-    """Return central differences between neighbours, of unit length."""
-    if kind == "ring":
-        ahead = np.roll(states, -1, axis=0) - np.roll(states, 1, axis=0)
-    else:
-        ahead = np.gradient(states, axis=0)
-    return ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-300)
+def _course(states: np.ndarray, position: np.ndarray, at: np.ndarray, kind: str) -> np.ndarray:
+    """Return by how much states change with position about each place, by regression over the nearest ones."""
+    n_near = max(5, len(states) // 20)
+    found = np.empty((len(at), states.shape[1]))
+    for i, place in enumerate(at):
+        apart = position - place
+        if kind == "ring":
+            apart = (apart + math.pi) % math.tau - math.pi
+        near = np.argsort(np.abs(apart))[:n_near]
+        x, s = states[near] - states[near].mean(axis=0), apart[near] - apart[near].mean()
+        found[i] = s @ x / max(float(s @ s), 1e-300)
+    return found
 
 
 def _linear(step: Map, x: Tensor, u: Tensor | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

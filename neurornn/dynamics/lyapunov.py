@@ -165,7 +165,8 @@ def lyapunov(
         for _ in range(transient):
             run.move()
         grown = [run.stretch(1) for _ in range(align)]
-        gap = every or _gap(grown)
+        # At least eight stretches, so that the halves tell of an error.
+        gap = every or min(_gap(grown), max(1, n_steps // 8))
         logs, ends = [], []
         while run.t < transient + align + n_steps:
             logs.append(run.stretch(min(gap, transient + align + n_steps - run.t)))

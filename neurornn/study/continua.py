@@ -27,6 +27,9 @@ from neurornn.study.base import AbstractStudy, Findings, Plan
 from neurornn.task import EvidenceAccumulation, VonMises
 from neurornn.trials import Trials
 
+TESTED = 2048
+"""Trials on which a network is scored."""
+
 
 @dataclass(frozen=True)
 class ContinuumStudy(AbstractStudy):
@@ -80,7 +83,7 @@ class ContinuumStudy(AbstractStudy):
         middle = modes(fit.network, found.states[len(found.states) // 2], held)
         view = portrait(fit.network, visited, held, points=points)
         moved = self._tokens(as_map(fit.network), found, held, self._spread(drawn), plan.seed)
-        quantities = self._quantities(fit, found, drawn, plan.seed) | {
+        quantities = self._quantities(fit, found, plan.seed) | {
             "deposit_r": float(np.corrcoef(moved)[0, 1]),
             "fixed_points": float(len(points.states)),
             "stable": float(points.stable.sum()),
@@ -119,12 +122,12 @@ class ContinuumStudy(AbstractStudy):
                 ends = [step(one, held[None]) for one in ends]
         return np.stack([predicted, found.moved(ends[1].numpy(), ends[0].numpy())])
 
-    def _quantities(self, fit: Fit, found: Continuum, drawn: Trials, seed: int) -> dict[str, float]:
+    def _quantities(self, fit: Fit, found: Continuum, seed: int) -> dict[str, float]:
         taus = found.time_constants
         ring = found.kind == "ring"
         drift = np.degrees(found.drift) if ring else found.drift / np.ptp(found.position)
         quantities = {
-            "score": float(fit.score(1024, seed=seed + 1).mean()),
+            "score": float(fit.score(TESTED, seed=seed + 1).mean()),
             "ring": float(ring),
             "slow_tau": float(np.median(taus[:, 0])),
             "next_tau": float(np.median(taus[:, 1])),
@@ -148,11 +151,16 @@ class ContinuumStudy(AbstractStudy):
         elif isinstance(fit.task, EvidenceAccumulation):
             balance = (outputs[:, 2] - outputs[:, 1]).numpy()
             quantities["position_is_answer"] = float(np.abs(np.corrcoef(found.position, balance)[0, 1]))
-            seen = drawn.inputs[..., 2] - drawn.inputs[..., 1]
-            seen = (seen * drawn.epoch("stimulus")).sum(1).sign()
-            side = torch.tensor(drawn.conditions["side"].to_numpy(), dtype=seen.dtype)
-            quantities["ideal_score"] = float((seen == side).double().mean())
+            quantities["score_of_ideal"] = quantities["score"] / _ideal(fit.task, seed + 1)
         return quantities
+
+
+def _ideal(task: EvidenceAccumulation, seed: int) -> float:
+    """Return the part of the scored trials that who adds up all evidence gets right."""
+    trials = task.sample(TESTED, generator=generator(seed))
+    seen = ((trials.inputs[..., 2] - trials.inputs[..., 1]) * trials.epoch("stimulus")).sum(1).sign()
+    side = torch.tensor(trials.conditions["side"].to_numpy(), dtype=seen.dtype)
+    return float((seen == side).double().mean())
 
 
 def _share(states: Tensor) -> float:

@@ -55,6 +55,7 @@ class FlipFlopStudy(AbstractStudy):
         long = replace(fit, task=replace(task, duration=self.longer * task.duration))
         patterns = {tuple(row) for row in np.sign(points.outputs[points.stable]).astype(int).tolist()}
         found, tried = points.found[0]
+        lasting = points.frame()["time_constant"].to_numpy()
         quantities = {
             "score": float(fit.score(512, seed=plan.seed + 1).mean()),
             "long_score": float(long.score(64, seed=plan.seed + 2).mean()),
@@ -66,7 +67,7 @@ class FlipFlopStudy(AbstractStudy):
             "slow_points": float(len(points.slow_states)),
             "saddles": float(len(joined.saddles)),
             "saddles_joining": float(joined.joining.mean()) if len(joined.saddles) else float("nan"),
-            "slowest_stable_ms": float(np.max(points.frame()["time_constant"][points.stable], initial=0.0)),
+            "slowest_stable_ms": float(np.max(lasting[points.stable], initial=0.0)),
             "untrained_largest": 1e3 * before.spectrum.largest,
         }
         quantities |= {f"index_{i}": float(points.counts.get(i, 0)) for i in range(task.n_bits + 1)}
