@@ -42,9 +42,10 @@ def rate_map(cell: LIF, *, noise: float = 1.0) -> Map:
         >>> from neurornn import LIF, fixed_points
         >>> from neurornn.dynamics import rate_map
         >>> cell = LIF(1, 5, wiring=None, seed=1)
-        >>> found = fixed_points(rate_map(cell), torch.zeros(2, 5).double(), torch.ones(1, 1))
-        >>> found.outputs.shape
-        (1, 5)
+        >>> step, held = rate_map(cell, noise=3.0), torch.ones(1, 1).double()
+        >>> on_the_way = step.trajectory(torch.zeros(1, 5).double(), 100, held)[0]
+        >>> fixed_points(step, on_the_way, held).outputs.shape[1]
+        5
     """
     if type(cell) is not LIF or "current" not in cell.parts:
         fix = "Give it `tau_syn`."

@@ -73,7 +73,7 @@ def _(points: FixedPoints) -> list[Figure]:
             left.scatter(*slow.T, s=10, color=NULL, label="slow, not fixed", zorder=1)
         _dots(left, where, points.index)
         left.set(xlabel=f"PC 1 ({100 * share[0]:.0f} %)", ylabel=f"PC 2 ({100 * share[1]:.0f} %)")
-        left.legend(fontsize=7.5, loc="best")
+        _legend(left)
         panel(left, "a", "Where it rests")
         circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
         right.plot(np.real(circle), np.imag(circle), color=INK, lw=0.8)
@@ -108,7 +108,7 @@ def _(view: Portrait) -> list[Figure]:
             axis.plot(*path.T, color=NULL, lw=0.6, alpha=0.7)
         if len(view.points):
             _dots(axis, view.points, view.index)
-            axis.legend(fontsize=7.5, loc="best")
+            _legend(axis)
         axis.set(xlabel=f"PC 1 ({100 * view.share[0]:.0f} %)", ylabel=f"PC 2 ({100 * view.share[1]:.0f} %)")
         return [
             finished(
@@ -171,3 +171,10 @@ def _dots(axis: Any, where: np.ndarray, index: np.ndarray) -> None:
         label = "stable" if k == 0 else f"saddle, index {k}"
         face = _colour(int(k)) if k == 0 else "white"
         axis.scatter(*where[index == k].T, s=34, facecolor=face, edgecolor=_colour(int(k)), label=label, zorder=3)
+
+
+def _legend(axis: Any) -> None:
+    """Put the legend below the axis, where it hides nothing."""
+    axis.legend(
+        fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=5, columnspacing=0.8, handletextpad=0.2
+    )

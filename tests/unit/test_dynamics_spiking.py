@@ -8,7 +8,20 @@ import torch
 from scipy.integrate import quad
 from scipy.special import erfcx
 
-from neurornn import LIF, AdEx, Dense, GaussianNoise, Map, Network, SuperSpike, fixed_points, generator, lyapunov, modes
+from neurornn import (
+    LIF,
+    AdEx,
+    Dense,
+    GaussianNoise,
+    Map,
+    Network,
+    Search,
+    SuperSpike,
+    fixed_points,
+    generator,
+    lyapunov,
+    modes,
+)
 from neurornn.dynamics import as_map, continuum, rate_map
 from neurornn.dynamics.rates import _passage
 from tests.tolerances import CHANCE
@@ -39,9 +52,9 @@ def test_the_exact_spectrum_is_that_of_the_leaks_whatever_the_weights(gain: floa
 
 def test_the_surrogate_spectrum_depends_on_weights_and_slope() -> None:
     weak, strong = (spectrum(units(gain), surrogate=True) for gain in (0.5, 3.0))
-    assert abs(strong[0] - weak[0]) > 0.01
+    assert np.abs(strong[:5] - weak[:5]).max() > 0.01
     steep = spectrum(units(3.0, surrogate=SuperSpike(slope=5.0)), surrogate=True)
-    assert abs(steep[0] - strong[0]) > 0.005
+    assert np.abs(steep[:5] - strong[:5]).max() > 0.005
 
 
 def test_the_surrogate_derivative_is_the_one_of_training() -> None:
@@ -85,10 +98,13 @@ def test_the_rate_of_one_unit_is_that_of_the_simulation(drive: float) -> None:
         cell.w_in.fill_(1.0)
     network = Network(cell, 1, noise=GaussianNoise(sigma * math.sqrt(dt / 20.0)))
     with torch.no_grad():
-        run = network(torch.full((100, 10_000, 1), drive), generator=generator(0))
-    simulated = run.activity[:, 2000:].mean(dim=(1, 2)) * 1e3 / dt
-    found = fixed_points(rate_map(cell, noise=sigma), torch.zeros(2, 1).double(), torch.tensor([[drive]]))
-    error = float(simulated.std()) / 10
+        run = network(torch.full((400, 5000, 1), drive), generator=generator(0))
+    simulated = run.activity[:, 1500:].mean(dim=(1, 2)) * 1e3 / dt
+    held = torch.tensor([[drive]]).double()
+    step = rate_map(cell, noise=sigma)
+    on_the_way = step.trajectory(torch.zeros(1, 1).double(), 400, held)[0]
+    found = fixed_points(step, on_the_way, held, search=Search(n_seeds=6, adam_steps=50), progress=False)
+    error = float(simulated.std()) / 20
     assert abs(float(simulated.mean()) - found.outputs[0, 0]) < CHANCE * error + 0.05 * found.outputs[0, 0]
 
 
@@ -96,7 +112,9 @@ def test_a_network_settles_at_its_rates_whatever_it_starts_from() -> None:
     cell = LIF(1, 20, wiring=Dense(20, gain=0.1), refractory=2.0, seed=3)
     step = rate_map(cell, noise=3.0)
     assert step.bounded and isinstance(step, Map)
-    found = fixed_points(step, 100 * torch.randn(30, 20, generator=generator(2)).double(), torch.ones(1, 1))
+    starts = 100 * torch.randn(30, 20, generator=generator(2)).double()
+    how = Search(n_seeds=30, adam_steps=100)
+    found = fixed_points(step, step.trajectory(starts, 20).flatten(0, 1), torch.ones(1, 1), search=how, progress=False)
     assert found.stable.all() and found.index_sums.tolist() == [1.0]
     assert bool((found.outputs >= 0).all()) and bool((found.outputs < 500).all())
 
