@@ -36,6 +36,7 @@ from .cell import Intervention as Intervention
 from .cell import Izhikevich as Izhikevich
 from .cell import LeakyRate as LeakyRate
 from .cell import LogNormal as LogNormal
+from .cell import Newton as Newton
 from .cell import NoiseAt as NoiseAt
 from .cell import Reset as Reset
 from .cell import ShortTerm as ShortTerm
@@ -73,6 +74,7 @@ from .task import DelayedCopy as DelayedCopy
 from .task import DelayedMatch as DelayedMatch
 from .task import Digits as Digits
 from .task import EvidenceAccumulation as EvidenceAccumulation
+from .task import FlipFlop as FlipFlop
 from .task import Foraging as Foraging
 from .task import HeadDirection as HeadDirection
 from .task import Images as Images
@@ -124,11 +126,14 @@ from .kernel import backend as backend
 
 # What is measured of any recording
 from .statistics import PlaceBins as PlaceBins
+from .statistics import condition_averages as condition_averages
 from .statistics import decode as decode
+from .statistics import demixed_pca as demixed_pca
 from .statistics import drift_field as drift_field
 from .statistics import encode as encode
 from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales
+from .statistics import jpca as jpca
 from .statistics import kde_divergence as kde_divergence
 from .statistics import laps as laps
 from .statistics import mismatch as mismatch
@@ -139,10 +144,32 @@ from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap
 
+# Dynamics: exponents, fixed points, flow
+from .dynamics import Chaos as Chaos
+from .dynamics import Connections as Connections
+from .dynamics import Continuum as Continuum
+from .dynamics import FixedPoints as FixedPoints
+from .dynamics import Lyapunov as Lyapunov
+from .dynamics import Map as Map
+from .dynamics import Modes as Modes
+from .dynamics import Portrait as Portrait
+from .dynamics import Search as Search
+from .dynamics import chaos as chaos
+from .dynamics import connections as connections
+from .dynamics import continuum as continuum
+from .dynamics import fixed_points as fixed_points
+from .dynamics import flow_map as flow_map
+from .dynamics import lyapunov as lyapunov
+from .dynamics import modes as modes
+from .dynamics import portrait as portrait
+from .dynamics import rate_map as rate_map
+from .dynamics import visited_states as visited_states
+
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric
 from .comparison import Comparison as Comparison
 from .comparison import DebiasedCKA as DebiasedCKA
+from .comparison import DynamicSimilarity as DynamicSimilarity
 from .comparison import Moving as Moving
 from .comparison import Nulls as Nulls
 from .comparison import PoissonPredictivity as PoissonPredictivity

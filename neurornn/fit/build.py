@@ -25,6 +25,7 @@ from neurornn.cell import (
     Izhikevich,
     LeakyRate,
     LogNormal,
+    Newton,
     ShortTerm,
     SigmoidDerivative,
     SuperSpike,
@@ -58,6 +59,7 @@ from neurornn.task import (
     DelayedMatch,
     Digits,
     EvidenceAccumulation,
+    FlipFlop,
     Foraging,
     HeadDirection,
     ImageSequences,
@@ -80,7 +82,8 @@ _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulatio
 _TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _SENSES = (ImageSequences, Digits, Oddball)
-_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL)
+_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
+_MEMORIES = (FlipFlop,)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
@@ -96,6 +99,7 @@ TYPES: dict[str, type] = {
         _WIRINGS,
         _NOISES,
         _TASKS,
+        _MEMORIES,
         _WORLDS,
         _SENSES,
         _TRAINING,

@@ -1,6 +1,8 @@
 """Plot: every figure of the package, and the only rooms that load matplotlib."""
 
+import neurornn.plot.dynamics
 import neurornn.plot.experiments
+import neurornn.plot.manifold
 import neurornn.plot.oddball
 import neurornn.plot.predictive
 import neurornn.plot.probing

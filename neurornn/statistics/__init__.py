@@ -1,9 +1,14 @@
 """What is measured of one recording, of an animal or a network."""
 
+from neurornn.statistics.averages import Averages as Averages
+from neurornn.statistics.averages import condition_averages as condition_averages
 from neurornn.statistics.decay import Decays as Decays
 from neurornn.statistics.decay import decays as decays
 from neurornn.statistics.decoding import Decoding as Decoding
 from neurornn.statistics.decoding import decode as decode
+from neurornn.statistics.demixed import DemixedPCA as DemixedPCA
+from neurornn.statistics.demixed import demixed_pca as demixed_pca
+from neurornn.statistics.demixed import marginalised as marginalised
 from neurornn.statistics.density import Divergence as Divergence
 from neurornn.statistics.density import histogram_divergence as histogram_divergence
 from neurornn.statistics.density import kde_divergence as kde_divergence
@@ -34,6 +39,8 @@ from neurornn.statistics.place import RateMaps as RateMaps
 from neurornn.statistics.place import rate_maps as rate_maps
 from neurornn.statistics.replay import Replay as Replay
 from neurornn.statistics.replay import replay as replay
+from neurornn.statistics.rotation import Rotations as Rotations
+from neurornn.statistics.rotation import jpca as jpca
 from neurornn.statistics.spatial import SpatialProfile as SpatialProfile
 from neurornn.statistics.spatial import spatial_profile as spatial_profile
 from neurornn.statistics.spiketrain import SpikeTrains as SpikeTrains

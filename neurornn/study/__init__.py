@@ -3,6 +3,8 @@
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.continua import ContinuumStudy as ContinuumStudy
+from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy

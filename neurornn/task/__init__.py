@@ -11,6 +11,7 @@ from neurornn.task.code import PlaceCode as PlaceCode
 from neurornn.task.code import VonMises as VonMises
 from neurornn.task.copying import DelayedCopy as DelayedCopy
 from neurornn.task.decision import EvidenceAccumulation as EvidenceAccumulation
+from neurornn.task.flipflop import FlipFlop as FlipFlop
 from neurornn.task.heading import HeadDirection as HeadDirection
 from neurornn.task.images import AbstractImages as AbstractImages
 from neurornn.task.images import Digits as Digits

@@ -17,6 +17,7 @@ from neurornn.task import (
     DelayedCopy,
     DelayedMatch,
     EvidenceAccumulation,
+    FlipFlop,
     HeadDirection,
     ImageSequences,
     Layout,
@@ -52,6 +53,8 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "images, held": lambda: ImageSequences(length=3, hold=2.0, ordered=False),
     "oddball": Oddball,
     "oddball, with omissions": lambda: Oddball(omission=0.2, many=0.5, noise=0.1, length=8),
+    "flip-flop": FlipFlop,
+    "flip-flop, settling": lambda: FlipFlop(2, 10.0, 500.0, 20.0, 30.0),
     "bits match": lambda: BitMatch(ns=(2, 6), dt=0.5, block=4),
 }
 BEST: dict[str, float] = {
@@ -60,6 +63,7 @@ BEST: dict[str, float] = {
     "copy": 1.0,
     "parity": 1.0,
     "bits": 1.0,
+    "flip": 1.0,
     "track": 1.0,
     "arena, darting": 0.12,
     "arena, pulled": 0.12,
