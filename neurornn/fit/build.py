@@ -13,7 +13,7 @@ import torch
 
 from neurornn import _check
 from neurornn.cell import GRU, LSTM, GaussianNoise, LeakyRate, Uniform, UniformNoise
-from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
+from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding, Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
@@ -49,7 +49,7 @@ _NOISES = (GaussianNoise, UniformNoise, Uniform)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
-_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
+_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 
 TYPES: dict[str, type] = {

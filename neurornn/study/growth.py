@@ -33,7 +33,7 @@ class Growth:
         fit: as it was at the end of training.
         task: of all heads together.
         untrained: before.
-        networks: as they were when each N was passed, by the largest N of the stage.
+        networks: as they were when each N was passed, by the N that the stage was about (the largest, for most).
         table: one row a stage that was passed, in order: `n`, `epoch` at which it was passed, `epochs` that it took,
             `score`, and the columns of `network_statistics`; the first row is the untrained network (`n` 0), the last
             one the end of training (`n` of the stage that was then trained).
@@ -115,7 +115,7 @@ def grow(
     )
     stages = curriculum.stages()
     tasks = [stage.task for stage in stages]
-    largest = [max(one.ns) for one in tasks if isinstance(one, AbstractBits)]
+    largest = [one.level for one in tasks if isinstance(one, AbstractBits)]
     history = fit.history
     judged = history.dropna(subset=["score"])
     scores = dict(zip(judged["step"].tolist(), judged["score"].tolist(), strict=True))
