@@ -5,6 +5,7 @@ import neurornn.plot.probing
 import neurornn.plot.reactivation
 import neurornn.plot.timescales
 import neurornn.plot.training
-import neurornn.plot.units  # noqa: F401  (the drawings register themselves)
+import neurornn.plot.units
+import neurornn.plot.variants  # noqa: F401  (the drawings register themselves)
 from neurornn.plot.base import Figure as Figure
 from neurornn.plot.base import figures as figures

@@ -7,6 +7,8 @@ from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
+from neurornn.study.variants import VariantStudy as VariantStudy
 
-STUDIES: dict[str, type] = {kind.__name__: kind for kind in (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy)}
+_KINDS = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, VariantStudy)
+STUDIES: dict[str, type] = {kind.__name__: kind for kind in _KINDS}
 """Every study that a recipe may name."""

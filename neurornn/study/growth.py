@@ -35,8 +35,8 @@ class Growth:
         untrained: before.
         networks: as they were when each N was passed, by the N that the stage was about (the largest, for most).
         table: one row a stage that was passed, in order: `n`, `epoch` at which it was passed, `epochs` that it took,
-            `score`, and the columns of `network_statistics`; the first row is the untrained network (`n` 0), the last
-            one the end of training (`n` of the stage that was then trained).
+            `score`, and the columns of `network_statistics` (NaN for units that have none); the first row is the
+            untrained network (`n` 0), the last one the end of training (`n` of the stage that was then trained).
         heads: the readout heads of each stage by its largest N.
         ns: what they were asked, in the same order.
     """
@@ -121,17 +121,15 @@ def grow(
     scores = dict(zip(judged["step"].tolist(), judged["score"].tolist(), strict=True))
     passed = _passed(curriculum, scores)
     networks: dict[int, Network] = {}
-    rows: list[dict[str, float]] = [
-        {"n": 0, "epoch": 0.0, "epochs": 0.0, "score": np.nan, **network_statistics(network)}
-    ]
+    rows: list[dict[str, float]] = [{"n": 0, "epoch": 0.0, "epochs": 0.0, "score": np.nan, **_statistics(network)}]
     for number, step in enumerate(passed):
         then = snapshot(folder, number, network)
         networks[largest[number]] = then
         at = {"n": largest[number], "epoch": step / epoch, "epochs": step / epoch - rows[-1]["epoch"]}
-        rows.append({**at, "score": scores[step], **network_statistics(then)})
+        rows.append({**at, "score": scores[step], **_statistics(then)})
     last = {"n": largest[min(len(passed), len(stages) - 1)], "epoch": len(history) / epoch}
     last |= {"epochs": last["epoch"] - rows[-1]["epoch"], "score": list(scores.values())[-1] if scores else np.nan}
-    rows.append({**last, **network_statistics(fit.network)})
+    rows.append({**last, **_statistics(fit.network)})
     heads = {n: stage.heads for n, stage in zip(largest, stages, strict=True)}
     ns = {n: one.ns for n, one in zip(largest, tasks, strict=True) if isinstance(one, AbstractBits)}
     return Growth(name, fit, task, network, networks, pd.DataFrame(rows), heads, ns)
@@ -159,6 +157,12 @@ def _passed(curriculum: AbstractGrowing, scores: Mapping[int, float]) -> list[in
     """Return the step at which each stage was passed, for those that were."""
     reached = [curriculum.reached(list(scores.values())[:i]) for i in range(len(scores) + 1)]
     return [step for step, before, after in zip(scores, reached[:-1], reached[1:], strict=True) if after > before]
+
+
+def _statistics(network: Network) -> dict[str, float]:
+    if isinstance(network.cell, LeakyRate):
+        return network_statistics(network)
+    return dict.fromkeys(STATISTICS, float("nan"))
 
 
 def network_statistics(network: Network) -> dict[str, float]:
