@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurornn import _check
-from neurornn.cell import LeakyRate
+from neurornn.cell import AbstractSpiking, LeakyRate
 from neurornn.curriculum.growing import AbstractGrowing
 from neurornn.fit import Fit, snapshot, train
 from neurornn.network import Network
@@ -162,7 +162,11 @@ def _passed(curriculum: AbstractGrowing, scores: Mapping[int, float]) -> list[in
 def _statistics(network: Network) -> dict[str, float]:
     if isinstance(network.cell, LeakyRate):
         return network_statistics(network)
-    return dict.fromkeys(STATISTICS, float("nan"))
+    found = dict.fromkeys(STATISTICS, float("nan"))
+    if isinstance(network.cell, AbstractSpiking):  # weights in pA have no radius that says how activity decays
+        taus = time_constants(network)
+        found |= {"tau_mean": float(taus.mean()), "tau_sd": float(taus.std()), "tau_max": float(taus.max())}
+    return found
 
 
 def network_statistics(network: Network) -> dict[str, float]:
@@ -176,7 +180,7 @@ def network_statistics(network: Network) -> dict[str, float]:
         network: of `LeakyRate` units.
 
     Raises:
-        ValueError: if its units have no time constants.
+        ValueError: if its units are not `LeakyRate`.
 
     Example:
         >>> from neurornn import LeakyRate, Network
@@ -184,6 +188,9 @@ def network_statistics(network: Network) -> dict[str, float]:
         >>> network_statistics(Network(LeakyRate(1, 5, tau=40.0), 1))["tau_mean"]
         40.0
     """
+    if not isinstance(network.cell, LeakyRate):
+        kind = type(network.cell).__name__
+        _check.fail("network_statistics", "network", "of LeakyRate units", kind, "Others have another step.")
     taus = time_constants(network)
     with torch.no_grad():
         weights: Tensor = network.cell.weights()[1].detach().double().cpu()
@@ -196,13 +203,14 @@ def network_statistics(network: Network) -> dict[str, float]:
 
 
 def time_constants(network: Network) -> Float[np.ndarray, " unit"]:
-    """Return the time constant of each unit, ms.
+    """Return the time constant of each unit, ms: of its rate, or of its membrane.
 
     Raises:
-        ValueError: if the units are not `LeakyRate`.
+        ValueError: if the units have none.
     """
-    cell = network.cell
-    if not isinstance(cell, LeakyRate):
+    tau = getattr(network.cell, "tau", None)
+    if not isinstance(tau, nn.Module):
         fix = "Gated units have no time constants of their own."
-        _check.fail("time_constants", "network", "of LeakyRate units", type(cell).__name__, fix)
-    return cell.tau().detach().double().cpu().numpy()
+        kind = type(network.cell).__name__
+        _check.fail("time_constants", "network", "of LeakyRate or spiking units", kind, fix)
+    return tau().detach().double().cpu().numpy()

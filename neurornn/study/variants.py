@@ -151,9 +151,9 @@ class VariantStudy(AbstractStudy):
             f"trials. Gated units: Adam at 0.001; all others as the recipe says."
         )
         variants = Variants(growths, self._groups(racers), self.last, methods)
-        found = _quantities(variants, first=min(task.ns))
+        found = race_quantities(variants, first=min(task.ns))
         return Findings(
-            found, growths["multi"].fit, _headline(variants), {"variants": variants}, plan.notes, plan.title
+            found, growths["multi"].fit, race_headline(variants), {"variants": variants}, plan.notes, plan.title
         )
 
     def _racers(self, network: Network, task: AbstractBits, whole: AbstractBits) -> Iterator[tuple[str, Variant]]:
@@ -213,7 +213,7 @@ def slug(name: str) -> str:
     return "_".join(name.replace(",", " ").replace("=", " ").replace(".", "p").split())
 
 
-def _quantities(variants: Variants, *, first: int) -> dict[str, float]:
+def race_quantities(variants: Variants, *, first: int) -> dict[str, float]:
     """Return how far each came, when it passed each N, and how far behind the trained time constants it is."""
     named: dict[str, float] = {}
     for name, one in variants.growths.items():
@@ -231,7 +231,8 @@ def _quantities(variants: Variants, *, first: int) -> dict[str, float]:
     return named
 
 
-def _headline(variants: Variants) -> pd.DataFrame:
+def race_headline(variants: Variants) -> pd.DataFrame:
+    """Return what a reader wants to know first: one row a variant."""
     table = variants.frame().set_index("variant")
     shown = pd.DataFrame(
         {"largest N": table["solved"].map("{:.0f}".format), "epochs": table["epochs"].map("{:.0f}".format)}
