@@ -5,6 +5,9 @@ import numpy as np
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel
 from neurornn.study.clocks import KNOWN, Clocks
 
+SHOWN = (0.1, 100.0)
+"""Timescales that are shown as they are, bins: beyond, a fit over some tens of bins says no more than long."""
+
 COLOURS = {"untrained": NULL, "single": SECOND, "multi": MODEL, "known": INK}
 
 
@@ -20,10 +23,10 @@ def _(clocks: Clocks) -> list[Figure]:
             if len(taus) > 3:
                 part = np.arange(1, len(taus) + 1) / len(taus)
                 look = {"color": colours[source], "ls": "--" if source == "known" else "-"}
-                left.step(np.maximum(taus, 0.1), part, where="post", label=source, **look)
+                left.step(np.clip(taus, *SHOWN), part, where="post", label=source, **look)
             else:  # a few neurons are marks, not a distribution
                 for tau in taus:
-                    left.plot(max(tau, 0.1), 0.5, "v", color=colours[source], ms=8, label=source)
+                    left.plot(np.clip(tau, *SHOWN), 0.5, "v", color=colours[source], ms=8, label=source)
         left.axvline(KNOWN, color=INK, lw=0.6, ls=":")
         left.set(xscale="log", xlabel="intrinsic timescale (bins)", ylabel="fraction of units", ylim=(0, 1.02))
         left.legend(fontsize=8)
@@ -39,7 +42,8 @@ def _(clocks: Clocks) -> list[Figure]:
             finished(
                 drawing,
                 title="Intrinsic timescales, brain beside networks.",
-                caption="a: units whose counts go together beyond chance; single neurons as marks. Dashed: a simulated "
+                caption="a: units whose counts go together beyond chance; single neurons as marks; "
+                f"those beyond {SHOWN[1]:g} bins at {SHOWN[1]:g}. Dashed: a simulated "
                 f"population whose timescale is {KNOWN:g} bins (dotted). b: their share; dotted: chance. One step of a "
                 "network stands for one bin.",
                 alt="Cumulative distributions of intrinsic timescales of recorded neurons and of networks' units.",

@@ -39,7 +39,7 @@ def _(variants: Variants) -> list[Figure]:
                 drawing,
                 title="A race to a longer memory.",
                 caption=f"The largest N that each had passed, over epochs; up to N = {variants.last} was there to come "
-                "to. Thick: what the others are held against.",
+                "to. At the bottom none was passed. Thick: what the others are held against.",
                 alt=f"Steps of the largest N passed over epochs for {len(variants.growths)} variants; the farthest "
                 f"came to N = {best.solved}.",
             )

@@ -94,6 +94,8 @@ def test_a_window_that_slides_by_place_trains_the_first_heads_again() -> None:
 def test_what_the_study_cannot_use_is_refused() -> None:
     with pytest.raises(ValueError, match="VariantStudy: `last` must be a whole number, 1 or above; got 0"):
         VariantStudy(last=0)
+    with pytest.raises(ValueError, match="VariantStudy: `continuous` must be a whole number, 0 or above; got -1"):
+        VariantStudy(continuous=-1)
     gated = Plan(lambda task, seed: Network(GRU(1, 4, dt=1.0), task.heads), lambda: Parity(), {"validate_every": 5})
     with pytest.raises(RecipeError, match=r"VariantStudy: `network.cell` must be LeakyRate; got 'GRU'"):
         STUDY.run(gated)
