@@ -30,7 +30,8 @@ def _(clocks: Clocks) -> list[Figure]:
         left.axvline(KNOWN, color=INK, lw=0.6, ls=":")
         left.set(xscale="log", xlabel="intrinsic timescale (bins)", ylabel="fraction of units", ylim=(0, 1.02))
         left.legend(fontsize=8)
-        kept = [100 * float(clocks.table[clocks.table["source"] == one]["remembers"].mean()) for one in sources]
+        whose, remembers = (np.asarray(clocks.table[name]) for name in ("source", "remembers"))
+        kept = [100 * float(np.mean(remembers[whose == one])) for one in sources]
         right.barh(range(len(sources)), kept, color=[colours[one] for one in sources])
         right.set_yticks(range(len(sources)), sources, fontsize=8)
         right.invert_yaxis()

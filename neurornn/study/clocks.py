@@ -51,8 +51,9 @@ class Clocks:
 
     def taus(self, source: str) -> Float[np.ndarray, " unit"]:
         """Return the timescales (bins) of those units of a source that remember themselves at all."""
-        mine = self.table[(self.table["source"] == source) & self.table["remembers"]]["tau"].to_numpy(dtype=float)
-        return mine[np.isfinite(mine)]
+        mine = (np.asarray(self.table["source"]) == source) & np.asarray(self.table["remembers"], dtype=bool)
+        taus = np.asarray(self.table["tau"], dtype=float)[mine]
+        return taus[np.isfinite(taus)]
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class ClockStudy(AbstractStudy):
                 fix = 'Set epoch = "" in [study] to read all of it.'
                 names = list(recording.epochs["name"])
                 _check.fail("ClockStudy", "epoch", "one of the recording's", epoch, f"{fix} There are: {names}.")
-            start, stop = float(found["start"].iloc[0]), float(found["stop"].iloc[0])
+            start, stop = (float(np.asarray(found[edge])[0]) for edge in ("start", "stop"))
         long = self.stretch * width
         starts = start + long * np.arange(int((stop - start) // long))
         if not len(starts):
@@ -238,12 +239,13 @@ def _driven(network: Network, task: AbstractBits, n_stretches: int, n_bins: int,
 
 def _against(table: pd.DataFrame, brain: str, networks: tuple[str, ...], seed: int) -> pd.DataFrame:
     """Compare the distribution of each network's timescales with the recording's."""
-    kept = table[table["remembers"]]
-    theirs = kept[kept["source"] == brain][["tau"]]
-    judge = UnitDistributions(statistics=("tau",), seed=seed)
-    rows = [
-        judge.compare(kept[kept["source"] == kind][["tau"]], theirs).frame().assign(network=kind) for kind in networks
-    ]
+
+    def taus(source: str) -> pd.DataFrame:
+        mine = (np.asarray(table["source"]) == source) & np.asarray(table["remembers"], dtype=bool)
+        return pd.DataFrame({"tau": np.asarray(table["tau"], dtype=float)[mine]})
+
+    judge, theirs = UnitDistributions(statistics=("tau",), seed=seed), taus(brain)
+    rows = [judge.compare(taus(kind), theirs).frame().assign(network=kind) for kind in networks]
     return pd.concat(rows, ignore_index=True)
 
 

@@ -162,7 +162,7 @@ def _passed(curriculum: AbstractGrowing, scores: Mapping[int, float]) -> list[in
 def _statistics(network: Network) -> dict[str, float]:
     if isinstance(network.cell, LeakyRate):
         return network_statistics(network)
-    found = dict.fromkeys(STATISTICS, float("nan"))
+    found: dict[str, float] = {name: float("nan") for name in STATISTICS}
     if isinstance(network.cell, AbstractSpiking):  # weights in pA have no radius that says how activity decays
         taus = time_constants(network)
         found |= {"tau_mean": float(taus.mean()), "tau_sd": float(taus.std()), "tau_max": float(taus.max())}

@@ -159,6 +159,7 @@ class VariantStudy(AbstractStudy):
     def _racers(self, network: Network, task: AbstractBits, whole: AbstractBits) -> Iterator[tuple[str, Variant]]:
         pair = {"multi": MultiHead(task, self.last), "single": SingleHead(task, self.last)}
         cell = network.cell
+        assert isinstance(cell, LeakyRate), "which `run` made sure of"
         for name, curriculum in pair.items():
             yield name, Variant(network, curriculum, whole)
         for name, curriculum in pair.items():
