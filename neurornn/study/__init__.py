@@ -6,7 +6,7 @@ from neurornn.study.base import Plan as Plan
 from neurornn.study.clocks import ClockStudy as ClockStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
-from neurornn.study.spiking import SpikingMemoryStudy as SpikingMemoryStudy
+from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 from neurornn.study.variants import VariantStudy as VariantStudy
