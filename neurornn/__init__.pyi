@@ -66,6 +66,7 @@ from .task import ArenaIntegration as ArenaIntegration
 from .task import BitMatch as BitMatch
 from .task import Cartesian as Cartesian
 from .task import Darting as Darting
+from .task import DelayedCopy as DelayedCopy
 from .task import DelayedMatch as DelayedMatch
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import Foraging as Foraging

@@ -52,6 +52,7 @@ from neurornn.task import (
     BitMatch,
     Cartesian,
     Darting,
+    DelayedCopy,
     DelayedMatch,
     EvidenceAccumulation,
     Foraging,
@@ -71,6 +72,7 @@ _READOUTS = (Instant, LeakyIntegrator, SpikeCount, Membrane)
 _WIRINGS = (Dense, LowRank, Diagonal, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
+_TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)

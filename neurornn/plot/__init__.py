@@ -4,6 +4,7 @@ import neurornn.plot.clocks
 import neurornn.plot.experiments
 import neurornn.plot.probing
 import neurornn.plot.reactivation
+import neurornn.plot.spiking
 import neurornn.plot.timescales
 import neurornn.plot.training
 import neurornn.plot.units

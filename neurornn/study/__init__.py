@@ -6,12 +6,13 @@ from neurornn.study.base import Plan as Plan
 from neurornn.study.clocks import ClockStudy as ClockStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
+from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 from neurornn.study.variants import VariantStudy as VariantStudy
 
-_KINDS = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, VariantStudy, ClockStudy)
-_KINDS += (SpikingMemoryStudy,)
-STUDIES: dict[str, type] = {kind.__name__: kind for kind in _KINDS}
+_ALL = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, SpikingStudy)
+_ALL += (VariantStudy, ClockStudy, SpikingMemoryStudy)
+STUDIES: dict[str, type] = {kind.__name__: kind for kind in _ALL}
 """Every study that a recipe may name."""
