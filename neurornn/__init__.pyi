@@ -91,7 +91,10 @@ from .trials import Trials as Trials
 
 # Training
 from .curriculum import AbstractCurriculum as AbstractCurriculum
+from .curriculum import Combined as Combined
+from .curriculum import Mixed as Mixed
 from .curriculum import MultiHead as MultiHead
+from .curriculum import Naive as Naive
 from .curriculum import NoCurriculum as NoCurriculum
 from .curriculum import SingleHead as SingleHead
 from .curriculum import Sliding as Sliding

@@ -33,7 +33,7 @@ from neurornn.cell import (
     Uniform,
     UniformNoise,
 )
-from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
+from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding, Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
@@ -84,7 +84,7 @@ _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _SENSES = (ImageSequences, Digits, Oddball)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
 _MEMORIES = (FlipFlop,)
-_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
+_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
 _ENERGIES = (DrivePenalty, SynapsePenalty)

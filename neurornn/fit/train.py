@@ -119,8 +119,8 @@ def train(
         checkpoint_every: steps between two writings of it.
         snapshots: a folder for the weights at the end of each stage that was passed, which `neurornn.fit.snapshot`
             reads; none where absent.
-        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint` the
-            same call goes on from there. 0 for no such end.
+        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint`
+            the same call goes on from there. 0 for no such end.
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.

@@ -1,5 +1,6 @@
 """Plot: every figure of the package, and the only rooms that load matplotlib."""
 
+import neurornn.plot.clocks
 import neurornn.plot.dynamics
 import neurornn.plot.experiments
 import neurornn.plot.manifold
@@ -10,6 +11,7 @@ import neurornn.plot.reactivation
 import neurornn.plot.spiking
 import neurornn.plot.timescales
 import neurornn.plot.training
-import neurornn.plot.units  # noqa: F401  (the drawings register themselves)
+import neurornn.plot.units
+import neurornn.plot.variants  # noqa: F401  (the drawings register themselves)
 from neurornn.plot.base import Figure as Figure
 from neurornn.plot.base import figures as figures

@@ -3,6 +3,7 @@
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.clocks import ClockStudy as ClockStudy
 from neurornn.study.continua import ContinuumStudy as ContinuumStudy
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
@@ -11,8 +12,10 @@ from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
+from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
+from neurornn.study.variants import VariantStudy as VariantStudy
 
 STUDIES: dict[str, type] = {
     name: kind for name, kind in list(vars().items()) if name.endswith("Study") and kind is not AbstractStudy
