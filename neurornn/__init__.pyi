@@ -2,6 +2,7 @@
 
 # What animals and networks leave behind
 from .binned import Binned as Binned
+from .bridge import from_brian2 as from_brian2
 from .bridge import from_neo as from_neo
 from .bridge import read_nwb as read_nwb
 from .bridge import save_recording as save_recording

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from neurornn.bridge.abf import read_current_clamp as read_current_clamp
+from neurornn.bridge.brian import from_brian2 as from_brian2
 from neurornn.bridge.case_studies import read_movement_raster as read_movement_raster
 from neurornn.bridge.case_studies import read_place_cell as read_place_cell
 from neurornn.bridge.case_studies import read_retina_light as read_retina_light
