@@ -6,6 +6,8 @@ from .bridge import from_brian2 as from_brian2
 from .bridge import from_neo as from_neo
 from .bridge import read_nwb as read_nwb
 from .bridge import save_recording as save_recording
+from .bridge import simulated_brunel as simulated_brunel
+from .bridge import simulated_cuba as simulated_cuba
 from .bridge import simulated_track as simulated_track
 from .bridge import to_neo as to_neo
 from .bridge import write_nwb as write_nwb
@@ -87,6 +89,7 @@ from .kernel import backend as backend
 
 # What is measured of any recording
 from .statistics import PlaceBins as PlaceBins
+from .statistics import correlations as correlations
 from .statistics import decode as decode
 from .statistics import drift_field as drift_field
 from .statistics import encode as encode

@@ -37,7 +37,7 @@ def from_brian2(
     epochs: pd.DataFrame | None = None,
     source: Mapping[str, object] | None = None,
 ) -> Recording:
-    """Return what brian2's monitors hold of one run as a recording.
+    r"""Return what brian2's monitors hold of one run as a recording.
 
     Spikes are taken in seconds and become ms; every neuron of a monitored group is a unit, also one that never fired.
     The first variable of a `StateMonitor` becomes the activity of its neurons (NaN for those that it did not record),
@@ -55,13 +55,14 @@ def from_brian2(
         source: where it comes from; plain values.
 
     Raises:
-        RecordingError: if a monitor is empty, does not hold what is needed, or is of another network or clock than the rest.
+        RecordingError: if a monitor is empty, does not hold what is needed, or is of another network or clock than
+            the rest.
 
     Example:
         >>> import brian2
         >>> from neurornn.bridge import from_brian2
         >>> brian2.prefs.codegen.target = "numpy"
-        >>> equations = "dv/dt = (drive - v)/tau : 1; drive : 1".replace("; ", "\\n")
+        >>> equations = "dv/dt = (drive - v)/tau : 1; drive : 1".replace("; ", "\n")
         >>> group = brian2.NeuronGroup(
         ...     3, equations, threshold="v > 1", reset="v = 0", method="exact", namespace={"tau": 10 * brian2.ms}
         ... )
@@ -92,7 +93,7 @@ def from_brian2(
     sampled = _one_grid([*states, *rates], start, stop)
     populations = _populations(spiking, states)
     alone = len(populations) == 1
-    behaviour = _rates(rates, sampled)
+    behaviour = _rates(rates)
     if not populations:
         if len(rates) > 1:
             fix = "Hand them over one by one, or with the SpikeMonitors of their groups."
@@ -238,7 +239,7 @@ def _activity(
     """Return the activity of all units, its unit, and every further variable as a signal."""
     if not states:
         return None, "", {}
-    dt, n_samples = grid
+    _, n_samples = grid
     first = {one.record_variables[0] for one in states}
     if len(first) > 1:
         fix = "List the same variable first in every StateMonitor."
@@ -261,11 +262,14 @@ def _activity(
     return activity, unit, more
 
 
-def _rates(rates: Sequence[Any], grid: tuple[float, int]) -> dict[str, Signal]:
+def _rates(rates: Sequence[Any]) -> dict[str, Signal]:
+    """Return each population's rate under its name, with the range of its members where names alone do not tell."""
+    keys = [_key(one) for one in rates]
+    distinct = len({name for name, _, _ in keys}) == len(keys)
     found = {}
-    for one in rates:
+    for one, (name, first, n) in zip(rates, keys, strict=True):
         values, told = magnitudes(one.rate)
-        label = "rate" if len(rates) == 1 else f"rate_{_key(one)[0]}"
+        label = "rate" if len(rates) == 1 else f"rate_{name}" if distinct else f"rate_{name}[{first}:{first + n}]"
         found[label] = Signal(_times(one), values[:, None], told)
     return found
 

@@ -12,7 +12,7 @@ TOLD = {"volt": "mV", "amp": "pA", "siemens": "nS", "farad": "pF", "ohm": "Mohm"
 
 
 def magnitudes(quantity: Any) -> tuple[np.ndarray, str]:
-    """Return an array with a brian2 unit, or a view of a variable, as plain numbers and the name of their unit ("" where it has none)."""
+    """Return a brian2 quantity, or a view of a variable, as plain numbers and the name of their unit ("" for none)."""
     import brian2
 
     quantity = quantity[:]  # a view of a variable becomes a quantity

@@ -1,5 +1,6 @@
 """Plot: every figure of the package, and the only rooms that load matplotlib."""
 
+import neurornn.plot.balanced
 import neurornn.plot.experiments
 import neurornn.plot.probing
 import neurornn.plot.reactivation

@@ -1,5 +1,9 @@
 """Studies: the analyses that recipes name."""
 
+from neurornn.study.balanced import BalancedState as BalancedState
+from neurornn.study.balanced import BrunelStudy as BrunelStudy
+from neurornn.study.balanced import CubaStudy as CubaStudy
+from neurornn.study.balanced import balanced_state as balanced_state
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
@@ -8,5 +12,9 @@ from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
-STUDIES: dict[str, type] = {kind.__name__: kind for kind in (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy)}
+_TRACK = (TrackStudy, ReactivationStudy, RestStudy)
+_CURRICULA = (TimescaleStudy,)
+_SPIKING = (BrunelStudy, CubaStudy)
+
+STUDIES: dict[str, type] = {kind.__name__: kind for room in (_TRACK, _CURRICULA, _SPIKING) for kind in room}
 """Every study that a recipe may name."""
