@@ -60,7 +60,9 @@ class Run:
 class Network(nn.Module):
     r"""An encoder, a cell and readout heads.
 
-    $$h_0 = E s + e + \zeta, \qquad r_t = \mathrm{cell}(x_t, h_{t-1}, \xi_t), \qquad y_t = R\, r_t + c$$
+    $$h_0 = h_{rest} + S\,(E s + e) + \zeta, \qquad r_t = \mathrm{cell}(x_t, h_{t-1}, \xi_t), \qquad y_t = R\, r_t + c$$
+
+    where $S$ is the cell's `span`: 1, or of spiking cells the mV from rest to threshold.
 
     Args:
         cell: the recurrent units.
@@ -181,8 +183,9 @@ class Network(nn.Module):
         if start is None or start.shape[-1] != self.n_start:
             fix = "Pass `trials.start`, or build the network with n_start=0."
             _check.fail("Network", "start", f"given, with {self.n_start} columns", start, fix)
-        first = start @ self.encoder.mT
-        return (first if self.encoder_bias is None else first + self.encoder_bias, *rest[1:])
+        away = start @ self.encoder.mT
+        away = away if self.encoder_bias is None else away + self.encoder_bias
+        return (rest[0] + self.cell.span * away, *rest[1:])
 
     def forward(
         self,

@@ -1,9 +1,8 @@
 """Leaky rate units: the discrete family of the field, its members chosen by parameters."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,11 @@ from torch.nn import functional
 from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.constant import ClampedTau, LogTau, Values, spread_out
+from neurornn.cell.flat import flattened, whole
 from neurornn.cell.law import Uniform
+from neurornn.cell.member import member
 from neurornn.wiring import AbstractWiring, Dense, LowRank
-
-E = TypeVar("E", bound=Enum)
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -52,40 +52,6 @@ class NoiseAt(Enum):
 
     STATE = "state"
     DRIVE = "drive"
-
-
-class LogTau(nn.Module):
-    r"""Time constants that stay above `dt` whatever the optimiser does: $\tau = \Delta t + e^{\theta}$.
-
-    The parameter lives on a logarithmic scale, its gradient never dies, and the leak $a = \Delta t/\tau$ stays in
-    $(0, 1)$.
-    """
-
-    def __init__(self, tau: Tensor, dt: float, trainable: bool) -> None:
-        super().__init__()
-        self.dt = dt
-        self.theta = nn.Parameter(torch.log((tau - dt).clamp(min=1e-3 * dt)), requires_grad=trainable)
-
-    def forward(self) -> Tensor:
-        """Return the time constants, ms. Shape `(unit,)`."""
-        return self.dt + torch.exp(self.theta)
-
-
-class ClampedTau(nn.Module):
-    r"""Time constants optimised as they are and clamped at `dt`: $\tau_{eff} = \max(\tau, \Delta t)$.
-
-    Below `dt` the gradient is exactly zero, so a time constant that gets there stays there. Some published networks
-    were trained so; `LogTau` is the stable choice.
-    """
-
-    def __init__(self, tau: Tensor, dt: float, trainable: bool) -> None:
-        super().__init__()
-        self.dt = dt
-        self.raw = nn.Parameter(tau.clone(), requires_grad=trainable)
-
-    def forward(self) -> Tensor:
-        """Return the time constants, ms. Shape `(unit,)`."""
-        return self.raw.clamp(min=self.dt)
 
 
 class LeakyRate(AbstractCell):
@@ -138,7 +104,7 @@ class LeakyRate(AbstractCell):
         n_in: int,
         n_units: int,
         *,
-        tau: float | Sequence[float] | Uniform = 100.0,
+        tau: Values = 100.0,
         dt: float = 20.0,
         nonlinearity: str | Callable[[Tensor], Tensor] = "relu",
         form: Form | str = Form.RATE,
@@ -155,17 +121,13 @@ class LeakyRate(AbstractCell):
         self.n_in = _check.count("LeakyRate", "n_in", n_in)
         self.n_units = _check.count("LeakyRate", "n_units", n_units)
         self.dt = _check.positive("LeakyRate", "dt", dt)
-        self.form = _member("form", Form, form)
-        self.noise_at = _member("noise_at", NoiseAt, noise_at)
+        self.form = member("LeakyRate", "form", Form, form)
+        self.noise_at = member("LeakyRate", "noise_at", NoiseAt, noise_at)
         self.nonlinearity = nonlinearity
         self.f = _function(nonlinearity)
         # Streams of their own: what is drawn here leaves the other weights of a seed as they are.
-        if isinstance(tau, Uniform):
-            tau = tau.draw((self.n_units,), generator=generator(seed + 2)).tolist()
-        if not _fits(tau, self.n_units):
-            _check.fail("LeakyRate", "tau", f"one number or {n_units} of them", tau)
-        taus = torch.as_tensor(tau, dtype=torch.get_default_dtype()).expand(self.n_units).clone()
-        if bool((taus < self.dt).any()) or not bool(torch.isfinite(taus).all()):
+        taus = spread_out("LeakyRate", "tau", tau, self.n_units, seed=seed + 2)
+        if bool((taus < self.dt).any()):
             must, got = f"at least `dt` = {self.dt:g} ms everywhere", f"{float(taus.min()):g} ms"
             _check.fail("LeakyRate", "tau", must, got, "Take a smaller `dt`, or longer time constants.")
         self.tau = (ClampedTau if clamp_tau else LogTau)(taus, self.dt, train_tau)
@@ -225,23 +187,21 @@ class LeakyRate(AbstractCell):
         *,
         intervention: Intervention | None = None,
     ) -> tuple[Tensor, State]:
-        given = [x, *state] if noise is None else [x, *state, noise]
         gate = _GATES.get(self.f)
         acts = intervention is not None and intervention != Intervention()
-        if acts or gate is None or type(self) is not LeakyRate or not _whole(self, given):
+        fits = type(self) is LeakyRate and gate is not None and whole(self.n_in, self.n_units, x, state, noise)
+        if acts or gate is None or not fits:
             return self.loop(x, state, noise, intervention=intervention)
         w_in, w_rec, bias, leak = self.weights()
-        engine = kernel.engine(*given, w_in, w_rec, bias, leak)
+        engine = kernel.engine(x, *state, noise, w_in, w_rec, bias, leak)
         if engine is None:
             return self.loop(x, state, noise)
-        sides = torch.broadcast_shapes(state[0].shape[:-1], *(one.shape[:-2] for one in (x, *given[2:])))
-        n_trials = math.prod(sides)
-        flat = [one.expand(*sides, *one.shape[-2:]).reshape(n_trials, *one.shape[-2:]) for one in (x, *given[2:])]
+        flat = flattened(x, state, noise)
         sent, last = kernel.leaky_sequence(
             engine,
-            flat[0],
-            state[0].expand(*sides, self.n_units).reshape(n_trials, self.n_units),
-            flat[1] if noise is not None else None,
+            flat.x,
+            flat.state[0],
+            flat.noise,
             w_in=w_in,
             w_rec=_factors(self.wiring, w_rec),
             bias=bias,
@@ -250,7 +210,7 @@ class LeakyRate(AbstractCell):
             gate=gate,
             noise_in_drive=self.noise_at is NoiseAt.DRIVE,
         )
-        return sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
+        return flat.back(sent), (flat.back(last),)
 
 
 _GATES = {torch.relu: kernel.Gate.RELU, functional.relu: kernel.Gate.RELU, torch.tanh: kernel.Gate.TANH}
@@ -268,21 +228,6 @@ def _bias(told: bool | Uniform, n_units: int, seed: int) -> nn.Parameter | None:
     return nn.Parameter(law.draw((n_units,), generator=generator(seed))) if told else None
 
 
-def _whole(cell: LeakyRate, given: list[Tensor]) -> bool:
-    """Tell whether input, state and noise have the sizes of the cell; what does not is the loop's to refuse."""
-    x, h, *noise = given
-    return (
-        x.shape[-1] == cell.n_in
-        and h.shape[-1] == cell.n_units
-        and all(one.shape[-2:] == (x.shape[-2], cell.n_units) for one in noise)
-    )
-
-
-def _fits(tau: float | Sequence[float], n_units: int) -> bool:
-    shape = torch.as_tensor(tau).shape
-    return shape in (torch.Size([]), torch.Size([1]), torch.Size([n_units]))
-
-
 def _function(nonlinearity: str | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     if callable(nonlinearity):
         return nonlinearity
@@ -290,12 +235,3 @@ def _function(nonlinearity: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
         fix = _check.near(str(nonlinearity), NONLINEARITIES)
         _check.fail("LeakyRate", "nonlinearity", "a known name or a callable", nonlinearity, fix)
     return NONLINEARITIES[nonlinearity]
-
-
-def _member(name: str, kind: type[E], value: "E | str") -> E:
-    if isinstance(value, kind):
-        return value
-    if value not in {member.value for member in kind}:
-        fix = _check.near(str(value), [member.value for member in kind])
-        _check.fail("LeakyRate", name, f"a member of {kind.__name__}", value, fix)
-    return kind(value)

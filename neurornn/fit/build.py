@@ -12,7 +12,26 @@ import numpy as np
 import torch
 
 from neurornn import _check
-from neurornn.cell import GRU, LSTM, GaussianNoise, LeakyRate, Uniform, UniformNoise
+from neurornn.cell import (
+    GRU,
+    LIF,
+    LSTM,
+    AdaptiveLIF,
+    AdEx,
+    ArcTan,
+    ExpIF,
+    Gamma,
+    GaussianNoise,
+    Izhikevich,
+    LeakyRate,
+    LogNormal,
+    ShortTerm,
+    SigmoidDerivative,
+    SuperSpike,
+    Triangle,
+    Uniform,
+    UniformNoise,
+)
 from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
@@ -43,9 +62,10 @@ from neurornn.task import (
 from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
 
 # One line a room; a new class is known to recipes once its name stands here.
-_CELLS = (LeakyRate, GRU, LSTM)
+_CELLS = (LeakyRate, GRU, LSTM, LIF, AdaptiveLIF, ExpIF, AdEx, Izhikevich)
+_SYNAPSES = (ShortTerm, SuperSpike, Triangle, ArcTan, SigmoidDerivative)
 _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
-_NOISES = (GaussianNoise, UniformNoise, Uniform)
+_NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
@@ -54,7 +74,7 @@ _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPen
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for room in ((Network,), _CELLS, _SYNAPSES, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
     for kind in room
 }
 """Every type that a description may name."""
