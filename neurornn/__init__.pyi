@@ -2,6 +2,7 @@
 
 # What animals and networks leave behind
 from .binned import Binned as Binned
+from .bridge import BrianModel as BrianModel
 from .bridge import from_brian2 as from_brian2
 from .bridge import from_neo as from_neo
 from .bridge import read_nwb as read_nwb
@@ -9,6 +10,7 @@ from .bridge import save_recording as save_recording
 from .bridge import simulated_brunel as simulated_brunel
 from .bridge import simulated_cuba as simulated_cuba
 from .bridge import simulated_track as simulated_track
+from .bridge import to_brian2 as to_brian2
 from .bridge import to_neo as to_neo
 from .bridge import write_nwb as write_nwb
 from .recording import Recording as Recording

@@ -8,6 +8,8 @@ from neurornn.bridge.balanced import read_cuba as read_cuba
 from neurornn.bridge.balanced import simulated_brunel as simulated_brunel
 from neurornn.bridge.balanced import simulated_cuba as simulated_cuba
 from neurornn.bridge.brian import from_brian2 as from_brian2
+from neurornn.bridge.brian_out import BrianModel as BrianModel
+from neurornn.bridge.brian_out import to_brian2 as to_brian2
 from neurornn.bridge.case_studies import read_movement_raster as read_movement_raster
 from neurornn.bridge.case_studies import read_place_cell as read_place_cell
 from neurornn.bridge.case_studies import read_retina_light as read_retina_light

@@ -1,7 +1,7 @@
 """What each cell is in brian2's words: equations, threshold, reset, and constants with their units."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -61,7 +61,7 @@ class BrianCell:
         threshold: the condition for a spike; "" for rate units.
         reset: what a spike does; "" where nothing.
         arrives: what a spike that arrives raises: "current", or "arrived" where there is no synaptic filter.
-        before: statements at the start of each step.
+        before: statements at the start of each step; `{refractory}` in them is the refractory period in steps.
         after: statements at its end, before what is sent is summed.
     """
 
@@ -74,7 +74,6 @@ class BrianCell:
     arrives: str = ""
     before: str = ""
     after: str = ""
-    started: Mapping[str, str] = field(default_factory=dict)
 
 
 def brian_cell(cell: AbstractCell) -> BrianCell:
@@ -159,8 +158,12 @@ def _spiking(cell: AbstractSpiking) -> BrianCell:
         constants["tau_syn"], states["current"] = "ms", "pA"
     else:
         lines.append("arrived : volt")
-        frozen = f"int(timestep(t - lastspike, dt) <= {cell.refractory_steps})" if cell.refractory_steps else "0"
-        before = f"v += arrived*(1 - {frozen})\narrived = 0*volt"
+        before = "v += arrived\narrived = 0*volt"
+        if cell.refractory_steps:
+            # brian2 would not let a neuron in its last refractory step take what is for the next one: we say who may.
+            lines[0] = lines[0].replace("dv/dt = ", "dv/dt = free*").removesuffix(" (unless refractory)")
+            lines.append("free : 1")
+            before = "free = int(timestep(t - lastspike, dt) > {refractory})\nv += arrived*free\narrived = 0*volt"
     if kind.adaptation:
         lines.append(kind.adaptation)
         states["adaptation"] = kind.unit
@@ -179,9 +182,7 @@ def _spiking(cell: AbstractSpiking) -> BrianCell:
     lines.append("drive = injected(t, i) : amp")
     lines += [f"{name} : {SI[unit]} (constant)" for name, unit in constants.items()]
     arrives = "current" if filtered else "arrived"
-    return BrianCell(
-        "\n".join(lines), kind.method, constants, states, kind.spike, "\n".join(reset), arrives, before
-    )
+    return BrianCell("\n".join(lines), kind.method, constants, states, kind.spike, "\n".join(reset), arrives, before)
 
 
 _FUNCTIONS = {
