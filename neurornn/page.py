@@ -32,6 +32,7 @@ TITLES = {
     "noise": "How much noise quiescence needs",
     "targeted": "Targeted reactivation",
     "balanced": "A balanced network",
+    "parity": "The same network here and in brian2",
     "quiet lesion": "Lesion in quiescence",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""

@@ -153,6 +153,8 @@ def _spiking(cell: AbstractSpiking) -> BrianCell:
     states = {"v": "mV"}
     before, statements = "", {Reset.HARD: ["v = v_reset"], Reset.SOFT: ["v -= v_threshold - v_reset"]}
     reset = list(statements.get(cell.reset, []))
+    if not cell.refractory_steps:
+        lines[0] = lines[0].removesuffix(" (unless refractory)")
     if filtered:
         lines.append("dcurrent/dt = -current/tau_syn : amp")
         constants["tau_syn"], states["current"] = "ms", "pA"

@@ -7,6 +7,8 @@ from neurornn.study.balanced import balanced_state as balanced_state
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.parity import Parity as Parity
+from neurornn.study.parity import ParityStudy as ParityStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
@@ -14,7 +16,7 @@ from neurornn.study.track import TrackStudy as TrackStudy
 
 _TRACK = (TrackStudy, ReactivationStudy, RestStudy)
 _CURRICULA = (TimescaleStudy,)
-_SPIKING = (BrunelStudy, CubaStudy)
+_SPIKING = (BrunelStudy, CubaStudy, ParityStudy)
 
 STUDIES: dict[str, type] = {kind.__name__: kind for room in (_TRACK, _CURRICULA, _SPIKING) for kind in room}
 """Every study that a recipe may name."""
