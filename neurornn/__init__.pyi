@@ -48,6 +48,11 @@ from .cell import Uniform as Uniform
 from .cell import UniformNoise as UniformNoise
 from .network import Network as Network
 from .network import Run as Run
+from .readout import AbstractReadout as AbstractReadout
+from .readout import Instant as Instant
+from .readout import LeakyIntegrator as LeakyIntegrator
+from .readout import Membrane as Membrane
+from .readout import SpikeCount as SpikeCount
 from .wiring import AbstractWiring as AbstractWiring
 from .wiring import Dale as Dale
 from .wiring import Dense as Dense

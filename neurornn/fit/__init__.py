@@ -20,5 +20,7 @@ from neurornn.fit.optimiser import Constant as Constant
 from neurornn.fit.optimiser import Cosine as Cosine
 from neurornn.fit.optimiser import OneCycle as OneCycle
 from neurornn.fit.precision import Precision as Precision
+from neurornn.fit.rates import RatePenalty as RatePenalty
+from neurornn.fit.rates import VoltagePenalty as VoltagePenalty
 from neurornn.fit.snapshot import snapshot as snapshot
 from neurornn.fit.train import train as train

@@ -43,7 +43,9 @@ from neurornn.fit.objective import (
     WeightPenalty,
 )
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
+from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.network import Network
+from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
     ArenaIntegration,
     BitMatch,
@@ -64,6 +66,7 @@ from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
 # One line a room; a new class is known to recipes once its name stands here.
 _CELLS = (LeakyRate, GRU, LSTM, LIF, AdaptiveLIF, ExpIF, AdEx, Izhikevich)
 _SYNAPSES = (ShortTerm, SuperSpike, Triangle, ArcTan, SigmoidDerivative)
+_READOUTS = (Instant, LeakyIntegrator, SpikeCount, Membrane)
 _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
@@ -71,10 +74,23 @@ _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
+_OBJECTIVES += (RatePenalty, VoltagePenalty)
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _SYNAPSES, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for room in (
+        (Network,),
+        _CELLS,
+        _SYNAPSES,
+        _READOUTS,
+        _WIRINGS,
+        _NOISES,
+        _TASKS,
+        _WORLDS,
+        _TRAINING,
+        _CURRICULA,
+        _OBJECTIVES,
+    )
     for kind in room
 }
 """Every type that a description may name."""

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,12 @@ class AbstractTerm(ABC):
 
     Sum and count are kept apart so that several processes, each with a part of the batch, can add both up and arrive at
     the value of the whole batch, also where their masks count unequal numbers of steps.
+
+    Attributes:
+        needs_voltages: whether it looks at membrane potentials.
     """
+
+    needs_voltages: ClassVar[bool] = False
 
     @abstractmethod
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
@@ -164,6 +170,11 @@ class Objective:
     def names(self) -> tuple[str, ...]:
         """The names of the terms, in order."""
         return tuple(self.terms)
+
+    @property
+    def needs_voltages(self) -> bool:
+        """Whether a term looks at membrane potentials."""
+        return any(term.needs_voltages for term in self.terms.values())
 
     def totals(
         self, run: Run, trials: Trials, network: Network

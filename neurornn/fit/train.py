@@ -202,7 +202,7 @@ class _Keeper:
 def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper) -> None:
     """Take steps until they are used up, patience ends or the curriculum does."""
     network = session.network
-    model = team.share(Roll(network, plan.chunk), network.device)
+    model = team.share(Roll(network, plan.chunk, voltages=plan.objective.needs_voltages), network.device)
     named = {name: p for name, p in network.named_parameters() if p.requires_grad}
     # Looking at numbers makes a GPU wait for them; on a CPU they are there.
     every = 1 if network.device.type == "cpu" else 10
