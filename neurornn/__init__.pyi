@@ -138,6 +138,14 @@ from .comparison import RidgePredictivity as RidgePredictivity
 from .comparison import UnitDistributions as UnitDistributions
 from .comparison import compare as compare
 
+# Single neurons
+from .statistics import coincidence_factor as coincidence_factor
+from .study import Gradient as Gradient
+from .study import NeuronFit as NeuronFit
+from .study import Search as Search
+from .study import clamp_sweeps as clamp_sweeps
+from .study import fit_neuron as fit_neuron
+
 # Perturbations, lesions, reactivation
 from .perturb import AbstractPerturbation as AbstractPerturbation
 from .perturb import Always as Always

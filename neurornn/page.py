@@ -32,6 +32,7 @@ TITLES = {
     "noise": "How much noise quiescence needs",
     "targeted": "Targeted reactivation",
     "balanced": "A balanced network",
+    "neuron": "A neuron under current clamp, and its models",
     "parity": "The same network here and in brian2",
     "quiet lesion": "Lesion in quiescence",
 }

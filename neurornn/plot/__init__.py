@@ -2,6 +2,7 @@
 
 import neurornn.plot.balanced
 import neurornn.plot.experiments
+import neurornn.plot.neuron
 import neurornn.plot.parity
 import neurornn.plot.probing
 import neurornn.plot.reactivation

@@ -7,6 +7,14 @@ from neurornn.study.balanced import balanced_state as balanced_state
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.clamp import Clamp as Clamp
+from neurornn.study.clamp import clamp_sweeps as clamp_sweeps
+from neurornn.study.neuron import NeuronFit as NeuronFit
+from neurornn.study.neuron import NeuronFits as NeuronFits
+from neurornn.study.neuron import NeuronStudy as NeuronStudy
+from neurornn.study.neuron import fit_neuron as fit_neuron
+from neurornn.study.neuron_fit import Gradient as Gradient
+from neurornn.study.neuron_fit import Search as Search
 from neurornn.study.parity import Parity as Parity
 from neurornn.study.parity import ParityStudy as ParityStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
@@ -16,7 +24,7 @@ from neurornn.study.track import TrackStudy as TrackStudy
 
 _TRACK = (TrackStudy, ReactivationStudy, RestStudy)
 _CURRICULA = (TimescaleStudy,)
-_SPIKING = (BrunelStudy, CubaStudy, ParityStudy)
+_SPIKING = (BrunelStudy, CubaStudy, ParityStudy, NeuronStudy)
 
 STUDIES: dict[str, type] = {kind.__name__: kind for room in (_TRACK, _CURRICULA, _SPIKING) for kind in room}
 """Every study that a recipe may name."""

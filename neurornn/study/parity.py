@@ -152,7 +152,7 @@ class ParityStudy(AbstractStudy):
 
     def _trained(self, name: str, seed: int) -> Network:
         task = EvidenceAccumulation(
-            dt=CELLS[name](1, 2, 0).dt, fixation=(10.0, 10.0), stimulus=(40.0, 60.0), delay=(10.0, 20.0), response=20.0
+            dt=CELLS[name](1, 2, 0).dt, fixation=(5.0, 5.0), stimulus=(15.0, 20.0), delay=(5.0, 5.0), response=10.0
         )
         network = Network(CELLS[name](task.n_in, self.units, seed), task.heads, seed=seed)
         fit = train(network, task, steps=self.train_steps, batch=8, learning_rate=5e-3, seed=seed, progress=False)

@@ -77,6 +77,18 @@ def test_every_spike_falls_in_the_same_step(name: str) -> None:
     assert recording.unit == "mV"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cython", "cpp_standalone"])
+@pytest.mark.parametrize("name", ["lif, hard, delays", "adex"])
+def test_compiled_targets_fire_the_same_spikes(name: str, target: str) -> None:
+    cell = SPIKING[name]().double()
+    inputs = driven(cell, 100.0, 1.3, 0.8)
+    plain, compiled = (to_brian2(cell, inputs=inputs).run(target=one) for one in ("numpy", target))
+    for one, other in zip(plain.spikes or (), compiled.spikes or (), strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-9)
+    np.testing.assert_allclose(compiled.activity, plain.activity, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("form", "nonlinearity"),
     [
