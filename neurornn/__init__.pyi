@@ -138,7 +138,9 @@ from .comparison import RidgePredictivity as RidgePredictivity
 from .comparison import UnitDistributions as UnitDistributions
 from .comparison import compare as compare
 
-# Single neurons
+# Networks here and in brian2, and single neurons
+from .study import balanced_state as balanced_state
+from .study import parity as parity
 from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
 from .study import NeuronFit as NeuronFit

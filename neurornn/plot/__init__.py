@@ -1,9 +1,9 @@
 """Plot: every figure of the package, and the only rooms that load matplotlib."""
 
 import neurornn.plot.balanced
+import neurornn.plot.brian_parity
 import neurornn.plot.experiments
 import neurornn.plot.neuron
-import neurornn.plot.parity
 import neurornn.plot.probing
 import neurornn.plot.reactivation
 import neurornn.plot.timescales

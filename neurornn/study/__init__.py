@@ -7,6 +7,9 @@ from neurornn.study.balanced import balanced_state as balanced_state
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.brian_parity import Parity as Parity
+from neurornn.study.brian_parity import ParityStudy as ParityStudy
+from neurornn.study.brian_parity import parity as parity
 from neurornn.study.clamp import Clamp as Clamp
 from neurornn.study.clamp import clamp_sweeps as clamp_sweeps
 from neurornn.study.neuron import NeuronFit as NeuronFit
@@ -15,8 +18,6 @@ from neurornn.study.neuron import NeuronStudy as NeuronStudy
 from neurornn.study.neuron import fit_neuron as fit_neuron
 from neurornn.study.neuron_fit import Gradient as Gradient
 from neurornn.study.neuron_fit import Search as Search
-from neurornn.study.parity import Parity as Parity
-from neurornn.study.parity import ParityStudy as ParityStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from neurornn._types import generator
 from neurornn.bridge import BrianModel, to_brian2
@@ -75,6 +76,69 @@ class Parity:
         }
 
 
+def parity(
+    networks: Sequence[Network],
+    inputs: Sequence[Float[Tensor, "time in"]],
+    *,
+    targets: Sequence[str] = ("numpy",),
+    name: str = "",
+) -> Parity:
+    """Run networks of one kind here and in brian2, and compare every spike and every potential.
+
+    Args:
+        networks: of one kind of cell; in float64 (`network.double()`), or rounding alone will move spikes.
+        inputs: of one trial for each network, all of one length.
+        targets: of brian2.
+        name: of the cell, for the table; its class where absent.
+
+    Raises:
+        ValueError: if a network cannot be exported.
+
+    Example:
+        >>> import torch
+        >>> import neurornn as nr
+        >>> network = nr.Network(nr.LIF(1, 5, inject=True), n_out=1).double()
+        >>> nr.parity([network], [torch.full((100, 1), 250.0).double()]).table["mismatches"].tolist()
+        [0]
+    """
+    name = name or type(networks[0].cell).__name__
+    begun = time.perf_counter()
+    runs = [_run(network.cell, x) for network, x in zip(networks, inputs, strict=True)]
+    here = time.perf_counter() - begun
+    spikes, traces = (np.concatenate(parts, axis=1) for parts in zip(*runs, strict=True))
+    model = side_by_side([to_brian2(one, inputs=x) for one, x in zip(networks, inputs, strict=True)])
+    rows, activity = [], traces
+    for target in targets:
+        begun = time.perf_counter()
+        recording = model.run(target=target)
+        theirs = np.zeros_like(spikes)
+        for unit, train_ in enumerate(recording.spikes or ()):
+            np.add.at(theirs[:, unit], np.rint(train_ / model.dt).astype(int), 1)
+        activity = np.asarray(recording.activity)
+        rows.append(
+            {
+                "cell": name,
+                "target": target,
+                "networks": len(networks),
+                "units": spikes.shape[1],
+                "steps": len(spikes),
+                "rate": float(spikes.mean() * 1000.0 / model.dt),
+                "spikes": int(spikes.sum()),
+                "mismatches": int(np.count_nonzero(theirs != spikes)),
+                "trace_error": float(np.abs(activity - traces).max() / np.abs(traces).max()),
+                "seconds_here": here,
+                "seconds_brian2": time.perf_counter() - begun,
+            }
+        )
+    busiest = int(spikes.sum(axis=0).argmax())
+    example = np.stack([traces[:, busiest], activity[:, busiest]], axis=1)[: round(300.0 / model.dt)]
+    methods = (
+        f"{len(networks)} networks of each cell ({spikes.shape[1]} units in all), run for {model.duration:g} ms here "
+        f"and in brian2 with the same step. Seconds in brian2 hold compilation."
+    )
+    return Parity(pd.DataFrame(rows), example, model.dt, f"{name} unit, brian2 on {targets[-1]}", methods)
+
+
 @dataclass(frozen=True)
 class ParityStudy(AbstractStudy):
     """Train small networks of every cell a little, export them to brian2, and compare spike by spike in float64.
@@ -102,53 +166,20 @@ class ParityStudy(AbstractStudy):
     targets: tuple[str, ...] = ("numpy", "cython", "cpp_standalone")
 
     def run(self, plan: Plan) -> Findings:
-        rows, example, dt, of = [], np.empty((0, 2)), 1.0, ""
+        found = []
         for name in self.cells or CELLS:
-            plan.say(f"{name}: training {self.networks} networks and running them here")
+            plan.say(f"{name}: {self.networks} networks, here and in brian2 on {', '.join(self.targets)}")
             trained = [self._trained(name, plan.seed * 100 + k) for k in range(self.networks)]
             inputs = [self._inputs(one, plan.seed * 100 + k) for k, one in enumerate(trained)]
-            begun = time.perf_counter()
-            runs = [_run(network.cell, x) for network, x in zip(trained, inputs, strict=True)]
-            here = time.perf_counter() - begun
-            spikes, traces = (np.concatenate(parts, axis=1) for parts in zip(*runs, strict=True))
-            model = side_by_side([to_brian2(one, inputs=x) for one, x in zip(trained, inputs, strict=True)])
-            for target in self.targets:
-                plan.say(f"{name}: brian2 on {target}")
-                begun = time.perf_counter()
-                recording = model.run(target=target)
-                theirs = np.zeros_like(spikes)
-                for unit, train_ in enumerate(recording.spikes or ()):
-                    np.add.at(theirs[:, unit], np.rint(train_ / model.dt).astype(int), 1)
-                activity = np.asarray(recording.activity)
-                rows.append(
-                    {
-                        "cell": name,
-                        "target": target,
-                        "networks": self.networks,
-                        "units": spikes.shape[1],
-                        "steps": len(spikes),
-                        "rate": float(spikes.mean() * 1000.0 / model.dt),
-                        "spikes": int(spikes.sum()),
-                        "mismatches": int(np.count_nonzero(theirs != spikes)),
-                        "trace_error": float(np.abs(activity - traces).max() / np.abs(traces).max()),
-                        "seconds_here": here,
-                        "seconds_brian2": time.perf_counter() - begun,
-                    }
-                )
-                busiest = int(spikes.sum(axis=0).argmax())
-                if name != "LeakyRate":
-                    pair = np.stack([traces[:, busiest], activity[:, busiest]], axis=1)
-                    example, dt, of = pair[: round(300.0 / model.dt)], model.dt, f"{name} unit, brian2 on {target}"
-        methods = (
-            f"{self.networks} networks of {self.units} units of each cell, trained for {self.train_steps} steps, run "
-            f"in float64 for {self.duration:g} ms here and in brian2 with the same step; inputs redrawn every 10 ms. "
-            f"Seconds in brian2 hold compilation."
+            found.append(parity(trained, inputs, targets=self.targets, name=name))
+        spiking = [one for one in found if one.table["spikes"].sum()]
+        whole = replace(
+            (spiking or found)[-1],
+            table=pd.concat([one.table for one in found], ignore_index=True),
+            methods=f"Networks trained for {self.train_steps} steps. {found[0].methods}",
         )
-        parity = Parity(pd.DataFrame(rows), example, dt, of, methods)
-        shown = parity.table.set_index(["cell", "target"])[["steps", "rate", "spikes", "mismatches", "trace_error"]]
-        return Findings(
-            parity.quantities(), headline=shown, parts={"parity": parity}, notes=plan.notes, title=plan.title
-        )
+        shown = whole.table.set_index(["cell", "target"])[["steps", "rate", "spikes", "mismatches", "trace_error"]]
+        return Findings(whole.quantities(), headline=shown, parts={"parity": whole}, notes=plan.notes, title=plan.title)
 
     def _trained(self, name: str, seed: int) -> Network:
         task = EvidenceAccumulation(

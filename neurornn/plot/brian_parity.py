@@ -3,7 +3,7 @@
 import numpy as np
 
 from neurornn.plot.base import BRAIN, INK, MODEL, SECOND, THIRD, Figure, canvas, figures, finished, panel
-from neurornn.study.parity import Parity
+from neurornn.study.brian_parity import Parity
 
 
 @figures.register
