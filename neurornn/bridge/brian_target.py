@@ -1,6 +1,7 @@
 """Where brian2 runs: its three targets, chosen for a stretch of code, with brian2's own settings left as they were."""
 
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,9 @@ def on_target(target: str, *, seed: int = 0) -> Iterator[None]:
         _check.fail("brian2", "target", "one of its targets", target, _check.near(str(target), TARGETS))
     _check.count("brian2", "seed", seed, least=0)
     before = brian2.prefs.codegen.target, np.random.get_state()
-    with tempfile.TemporaryDirectory(prefix="neurornn-brian2-") as folder:
+    with tempfile.TemporaryDirectory(prefix="neurornn-brian2-") as folder, warnings.catch_warnings():
+        # brian2 calls pyparsing by names that are on their way out, and its log tells the user of each.
+        warnings.simplefilter("ignore", DeprecationWarning)
         if target == "cpp_standalone":
             brian2.set_device("cpp_standalone", directory=str(Path(folder) / "run"), build_on_run=True)
         else:

@@ -58,7 +58,7 @@ def _raster(axis: Any, below: Any, recording: Recording) -> None:
         places = np.flatnonzero(recording.units["population"] == name)[:shown]
         trains = [recording.spikes[place] for place in places]
         inside = [(train[train >= start] - start) for train in trains]
-        axis.eventplot(inside, lineoffsets=np.arange(row, row + len(places)), colors=colour, lw=0.8, linelengths=0.9)
+        axis.eventplot(inside, lineoffsets=np.arange(row, row + len(places)), colors=colour, lw=1.2, linelengths=0.9)
         row += len(places)
     axis.set(xlim=(0, recording.t_stop - start), ylim=(-1, row), yticks=[], xticklabels=[], ylabel="neurons")
     signal = recording.behaviour["rate_excitatory"].between(start, recording.t_stop)

@@ -29,8 +29,8 @@ def _(parity: Parity) -> list[Figure]:
         ]
         right.set(xscale="log", xlabel="largest relative difference of potentials", xlim=(1e-17, 1e-4))
         right.set_yticks(range(len(cells)), labels, fontsize=7)
-        right.invert_yaxis()
-        right.legend(fontsize=7.5, loc="lower right")
+        right.set_ylim(len(cells) - 0.4, -0.6)
+        right.legend(fontsize=7.5, loc="lower left", bbox_to_anchor=(0.3, 0.02))
         panel(right, "b", "All units, all steps")
         return [
             finished(
