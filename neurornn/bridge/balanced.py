@@ -102,6 +102,7 @@ def simulated_brunel(
     weight = 0.1 * 1000 / per_neuron
     threshold_rate = 20.0 / (weight * per_neuron * 20.0)  # spikes per ms that keep the mean potential at threshold
     with on_target(target, seed=seed):
+        dead: Any = 2 * ms
         space = {"tau": 20 * ms, "J": weight * mV, "g": inhibition, "mV": mV, "ms": ms}
         groups = {
             name: brian2.NeuronGroup(
@@ -109,7 +110,7 @@ def simulated_brunel(
                 "dv/dt = -v/tau : volt (unless refractory)",
                 threshold="v > 20*mV",
                 reset="v = 10*mV",
-                refractory=2 * ms,
+                refractory=dead,
                 method="exact",
                 name=name,
                 namespace=space,
@@ -170,6 +171,7 @@ def simulated_cuba(
     from brian2 import ms, mV
 
     with on_target(target, seed=seed):
+        dead: Any = 5 * ms
         space = {"tau": 20 * ms, "te": 5 * ms, "ti": 10 * ms, "mV": mV}
         equations = """
         dv/dt = (ge + gi - (v + 49*mV))/tau : volt (unless refractory)
@@ -182,7 +184,7 @@ def simulated_cuba(
                 equations,
                 threshold="v > -50*mV",
                 reset="v = -60*mV",
-                refractory=5 * ms,
+                refractory=dead,
                 method="exact",
                 name=name,
                 namespace=space,

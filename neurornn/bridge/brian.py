@@ -99,7 +99,7 @@ def from_brian2(
             fix = "Hand them over one by one, or with the SpikeMonitors of their groups."
             got = f"{len(rates)} PopulationRateMonitors alone"
             _check.fail(OWNER, "monitors", "those of one population", got, fix, error=RecordingError)
-        name = str(rates[0].source.name)
+        name, _, _ = _key(rates[0])
         (only,) = behaviour.values()
         dt, _ = sampled
         return _recording(

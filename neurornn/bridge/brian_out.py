@@ -188,7 +188,7 @@ class BrianModel:
     def _monitors(self, neurons: Any, tick: Any, record: bool | Sequence[int]) -> list[Any]:
         import brian2
 
-        monitors = [brian2.SpikeMonitor(neurons)] if self.cell.threshold else []
+        monitors: list[Any] = [brian2.SpikeMonitor(neurons)] if self.cell.threshold else []
         if not isinstance(record, bool) or record:
             shown = "v" if self.cell.threshold else "r"
             # After the resets, so that sample k is the state after step k, as everywhere in this package.

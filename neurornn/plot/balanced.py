@@ -26,7 +26,8 @@ def _(state: BalancedState) -> list[Figure]:
         panel(rows["b"], "c", "Irregularity")
         _spread(rows["c"], table["fano"], "Fano factor", None)
         panel(rows["c"], "d", "Counts")
-        edges = np.linspace(*np.quantile(state.correlations.values, [0.001, 0.999]), 50)
+        low, high = np.quantile(state.correlations.values, [0.001, 0.999])
+        edges = np.linspace(float(low), float(high), 50)
         for values, colour, label in (
             (state.correlations.shifted, NULL, "shifted"),
             (state.correlations.values, MODEL, "network"),

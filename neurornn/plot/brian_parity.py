@@ -18,15 +18,15 @@ def _(parity: Parity) -> list[Figure]:
         left.set(xlabel="ms", ylabel="mV")
         left.legend(loc="upper right", fontsize=7.5)
         panel(left, "a", parity.of)
+        rows = {(row["cell"], row["target"]): row for row in table.to_dict("records")}
         for shift, (target, colour) in enumerate(zip(targets, (SECOND, THIRD, BRAIN), strict=False)):
-            rows = table[table["target"] == target].set_index("cell")["trace_error"]
-            errors = np.maximum([float(rows.get(cell, np.nan)) for cell in cells], 1e-17)
+            errors = [max(rows[cell, target]["trace_error"], 1e-17) for cell in cells]
             right.plot(errors, np.arange(len(cells)) + 0.2 * (shift - 1), "o", ms=5, color=colour, label=target)
         right.axvline(1e-6, color=INK, lw=0.8, ls=":")
-        spiking = table.groupby("cell", sort=False)[["spikes", "mismatches"]].max()
-        labels = [
-            f"{cell}\n{spiking.loc[cell, 'mismatches']} of {spiking.loc[cell, 'spikes']:,} spikes" for cell in cells
-        ]
+        labels = []
+        for cell in cells:
+            wrong = max(rows[cell, target]["mismatches"] for target in targets)
+            labels.append(f"{cell}\n{wrong} of {rows[cell, targets[0]]['spikes']:,} spikes")
         right.set(xscale="log", xlabel="largest relative difference of potentials", xlim=(1e-17, 1e-4))
         right.set_yticks(range(len(cells)), labels, fontsize=7)
         right.set_ylim(len(cells) - 0.4, -0.6)

@@ -135,7 +135,7 @@ def brunel_stationary(
     References:
         Brunel (2000), J. Comput. Neurosci. 8:183, doi:10.1023/A:1008925309027.
     """
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     owner = "brunel_stationary"
     _check.count(owner, "inputs", inputs)
@@ -158,7 +158,7 @@ def brunel_stationary(
     if not excess(low) > 0 > excess(high):
         got = f"{excess(low):g} and {excess(high):g} Hz at the ends"
         _check.fail(owner, "rate", "one that keeps itself up", got, error=NotConverged)
-    rate = float(brentq(excess, low, high, xtol=1e-9))
+    rate = float(root_scalar(excess, bracket=(low, high), xtol=1e-9).root)
     return MeanField(rate, siegert_cv(*moments(rate)), *moments(rate))
 
 

@@ -18,19 +18,27 @@ from neurornn.network import Network
 from neurornn.study.base import AbstractStudy, Findings, Plan
 from neurornn.task import EvidenceAccumulation
 
-TAUS = {"tau": Gamma(20.0, 0.3, least=5.0), "tau_syn": Gamma(4.0, 0.3, least=1.0)}
+TAU, TAU_SYN = Gamma(20.0, 0.3, least=5.0), Gamma(4.0, 0.3, least=1.0)
 
 CELLS: Mapping[str, Callable[[int, int, int], AbstractCell]] = {
-    "LIF": lambda n_in, n, seed: LIF(n_in, n, **TAUS, dt=0.5, seed=seed),
+    "LIF": lambda n_in, n, seed: LIF(n_in, n, tau=TAU, tau_syn=TAU_SYN, dt=0.5, seed=seed),
     "LIF, hard reset, refractory, delays": lambda n_in, n, seed: LIF(
-        n_in, n, **TAUS, reset="hard", refractory=2.0, delay=Uniform(0.0, 3.0), dt=0.5, seed=seed
+        n_in, n, tau=TAU, tau_syn=TAU_SYN, reset="hard", refractory=2.0, delay=Uniform(0.0, 3.0), dt=0.5, seed=seed
     ),
     "AdaptiveLIF": lambda n_in, n, seed: AdaptiveLIF(
-        n_in, n, **TAUS, tau_adapt=Gamma(200.0, 0.3, least=50.0), reset="hard", refractory=2.0, dt=0.5, seed=seed
+        n_in,
+        n,
+        tau=TAU,
+        tau_syn=TAU_SYN,
+        tau_adapt=Gamma(200.0, 0.3, least=50.0),
+        reset="hard",
+        refractory=2.0,
+        dt=0.5,
+        seed=seed,
     ),
-    "ExpIF": lambda n_in, n, seed: ExpIF(n_in, n, **TAUS, refractory=1.0, dt=0.1, seed=seed),
-    "AdEx": lambda n_in, n, seed: AdEx(n_in, n, tau_syn=TAUS["tau_syn"], refractory=1.0, dt=0.1, seed=seed),
-    "Izhikevich": lambda n_in, n, seed: Izhikevich(n_in, n, tau_syn=TAUS["tau_syn"], dt=0.2, seed=seed),
+    "ExpIF": lambda n_in, n, seed: ExpIF(n_in, n, tau=TAU, tau_syn=TAU_SYN, refractory=1.0, dt=0.1, seed=seed),
+    "AdEx": lambda n_in, n, seed: AdEx(n_in, n, tau_syn=TAU_SYN, refractory=1.0, dt=0.1, seed=seed),
+    "Izhikevich": lambda n_in, n, seed: Izhikevich(n_in, n, tau_syn=TAU_SYN, dt=0.2, seed=seed),
     "LeakyRate": lambda n_in, n, seed: LeakyRate(n_in, n, tau=Uniform(50.0, 150.0), dt=5.0, seed=seed),
 }
 """The cells that are compared, each for a number of inputs, of units, and a seed."""
@@ -64,15 +72,16 @@ class Parity:
 
     def quantities(self) -> dict[str, float]:
         """Return every number that a gate may ask for."""
-        spiking = self.table[self.table["cell"] != "LeakyRate"]
+        rows = self.table.to_dict("records")
+        spiking = [row for row in rows if row["cell"] != "LeakyRate"]
         return {
-            "spikes": float(self.table["spikes"].sum()),
-            "fewest_spikes": float(spiking["spikes"].min()),
-            "mismatches": float(self.table["mismatches"].sum()),
-            "trace_error": float(self.table["trace_error"].max()),
-            "lowest_rate": float(spiking["rate"].min()),
-            "highest_rate": float(spiking["rate"].max()),
-            "comparisons": float(len(self.table)),
+            "spikes": float(sum(row["spikes"] for row in rows)),
+            "fewest_spikes": float(min((row["spikes"] for row in spiking), default=0)),
+            "mismatches": float(sum(row["mismatches"] for row in rows)),
+            "trace_error": float(max(row["trace_error"] for row in rows)),
+            "lowest_rate": float(min((row["rate"] for row in spiking), default=0.0)),
+            "highest_rate": float(max((row["rate"] for row in spiking), default=0.0)),
+            "comparisons": float(len(rows)),
         }
 
 

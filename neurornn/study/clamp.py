@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from neurornn import _check
@@ -89,18 +88,19 @@ def clamp_sweeps(recording: Recording, *, dt: float = 0.1, before: float = 20.0,
     if round(fold) < 1 or abs(fold - round(fold)) > 1e-6:
         must = f"a multiple of the sampling step, {recording.dt:g} ms"
         _check.fail(OWNER, "dt", must, dt, error=RecordingError)
-    trials = recording.trials[np.isfinite(recording.trials["step"].to_numpy(float))]
-    cuts = [_cut(recording, row, round(fold), before, after) for _, row in trials.iterrows()]
-    if len(cuts) < 4:
-        _check.fail(OWNER, "trials", "four sweeps with a step, or more", len(cuts), error=RecordingError)
-    length = float(trials["step_stop"].iloc[0] - trials["step_start"].iloc[0])
+    columns = [recording.trials[name].to_numpy(float) for name in ("start", "stop", "step_start", "step_stop", "step")]
+    sweeps = [sweep for sweep in np.stack(columns, axis=1) if np.isfinite(sweep[-1])]
+    if len(sweeps) < 4:
+        _check.fail(OWNER, "trials", "four sweeps with a step, or more", len(sweeps), error=RecordingError)
+    cuts = [_cut(recording, sweep, round(fold), before, after) for sweep in sweeps]
+    length = float(sweeps[0][3] - sweeps[0][2])
     currents, potentials, spikes = zip(*cuts, strict=True)
     n = min(len(one) for one in currents)
     return Clamp(
         np.stack([one[:n] for one in currents]),
         np.stack([one[:n] for one in potentials]),
         spikes,
-        trials["step"].to_numpy(float),
+        np.array([sweep[-1] for sweep in sweeps]),
         before,
         before + length,
         dt,
@@ -108,13 +108,14 @@ def clamp_sweeps(recording: Recording, *, dt: float = 0.1, before: float = 20.0,
 
 
 def _cut(
-    recording: Recording, row: pd.Series, fold: int, before: float, after: float
+    recording: Recording, sweep: np.ndarray, fold: int, before: float, after: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return current, potential and spikes of one sweep, from `before` its step to `after` it."""
     assert recording.activity is not None and recording.spikes is not None and recording.dt is not None
-    start, stop = float(row["step_start"]) - before, float(row["step_stop"]) + after
-    if start < row["start"] or stop > row["stop"]:
-        got = f"{start:g} to {stop:g} ms of a sweep from {row['start']:g} to {row['stop']:g} ms"
+    begins, ends, onset, offset, _ = sweep
+    start, stop = onset - before, offset + after
+    if start < begins or stop > ends:
+        got = f"{start:g} to {stop:g} ms of a sweep from {begins:g} to {ends:g} ms"
         _check.fail(OWNER, "before, after", "inside the sweep", got, error=RecordingError)
     first = round((start - recording.t_start) / recording.dt)
     n = round((stop - start) / recording.dt) // fold

@@ -126,7 +126,7 @@ class NeuronFits:
     def summary(self) -> pd.DataFrame:
         """Return the scores and costs alone."""
         kept = ["fit", "fi_error", "gamma", "rmse", "slowing", "loss", "seconds", "tau", "resistance"]
-        return self.frame()[kept]
+        return pd.DataFrame(self.frame()[kept])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,10 +106,11 @@ class Search:
             history.append(min([float(found.min()), *history[-1:]]))
             return found
 
+        first: Any = _spread(kind, self.size, seed).T  # scipy's own types know only the names of its ways to draw
         result = differential_evolution(
             measure,
             [(0.0, 1.0)] * len(RANGES[kind]),
-            init=_spread(kind, self.size, seed).T,
+            init=first,
             maxiter=self.generations,
             vectorized=True,
             updating="deferred",
