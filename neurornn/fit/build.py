@@ -42,6 +42,7 @@ from neurornn.fit.objective import (
     SquaredError,
     WeightPenalty,
 )
+from neurornn.fit.online import BPTT, RTRL, EProp
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.network import Network
@@ -51,6 +52,7 @@ from neurornn.task import (
     BitMatch,
     Cartesian,
     Darting,
+    DelayedCopy,
     DelayedMatch,
     EvidenceAccumulation,
     Foraging,
@@ -61,17 +63,18 @@ from neurornn.task import (
     TrackIntegration,
     VonMises,
 )
-from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
+from neurornn.wiring import Dale, Dense, Diagonal, LowRank, NoAutapses, Sparse
 
 # One line a room; a new class is known to recipes once its name stands here.
 _CELLS = (LeakyRate, GRU, LSTM, LIF, AdaptiveLIF, ExpIF, AdEx, Izhikevich)
 _SYNAPSES = (ShortTerm, SuperSpike, Triangle, ArcTan, SigmoidDerivative)
 _READOUTS = (Instant, LeakyIntegrator, SpikeCount, Membrane)
-_WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
+_WIRINGS = (Dense, LowRank, Diagonal, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
+_TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
-_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
+_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)

@@ -17,6 +17,7 @@ from neurornn.fit.build import outline
 from neurornn.fit.checkpoint import digest
 from neurornn.fit.fit import Fit
 from neurornn.fit.objective import Objective
+from neurornn.fit.online import BPTT, AbstractGradient
 from neurornn.fit.optimiser import AbstractOptimiser, AbstractSchedule, Adam, Constant
 from neurornn.fit.precision import Precision
 from neurornn.fit.provenance import git_state, versions
@@ -48,6 +49,7 @@ class Plan:
     patience: int
     precision: Precision
     chunk: int
+    gradient: AbstractGradient
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "n_validation"):
@@ -83,6 +85,7 @@ def train(
     device: torch.device | str = "auto",
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
+    gradient: AbstractGradient | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -113,6 +116,7 @@ def train(
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
+        gradient: the way to the gradient; backpropagation through time, `BPTT()`, where absent.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -145,12 +149,14 @@ def train(
         patience=patience,
         precision=precision,
         chunk=chunk,
+        gradient=gradient if gradient is not None else BPTT(),
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
     for stage in (Stage(task), *plan.curriculum.stages()):
         check_stage(stage, n_in=network.n_in, n_start=network.n_start, dt=network.dt, heads=network.heads)
     place = chosen_device(device)
     team = workers(place)
+    plan.gradient.check(network, needs_voltages=plan.objective.needs_voltages, processes=team.size)
     recipe = _recipe(network, task, plan)
     session = _session(network, plan, place)
     path, folder = (None if one is None else Path(one) for one in (checkpoint, snapshots))
@@ -247,13 +253,15 @@ def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, tea
         noise, scatter = (None if drawn is None else drawn[mine] for drawn in (noise, scatter))
     if trials.inputs.device != network.device:
         trials = trials.to(network.device)
-    with plan.precision.cast(network.device):
-        run = only(model(trials.inputs, trials.start, noise, scatter), stage.heads)
-    sums, counts = plan.objective.totals(run, trials, network)
+    with plan.precision.cast(network.device), torch.set_grad_enabled(plan.gradient.forward_graph):
+        run = model(trials.inputs, trials.start, noise, scatter)
+    run = plan.gradient.opened(run, network)
+    sums, counts = plan.objective.totals(only(run, stage.heads), trials, network)
     counts = team.sum(counts)
     session.optimiser.zero_grad()
     # Gradients are averaged over the processes, so that each multiplies its share of the sum by their number.
     (team.size * (sums / counts).sum()).backward()
+    plan.gradient.backward(network, run, trials.inputs.to(network.readout), noise, scatter)
     return team.sum(sums.detach()) / counts
 
 
