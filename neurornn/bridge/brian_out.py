@@ -232,7 +232,7 @@ def to_brian2(
         >>> network = nr.Network(nr.LIF(1, 3, reset="hard", refractory=2.0, inject=True), n_out=1).double()
         >>> model = nr.to_brian2(network, inputs=np.full((200, 1), 300.0))  # 300 pA for 200 ms
         >>> model.run(target="numpy").frame()["n_spikes"].tolist()
-        [13, 13, 13]
+        [12, 12, 12]
 
     References:
         Stimberg, Brette & Goodman (2019), eLife 8:e47314, doi:10.7554/eLife.47314.

@@ -150,8 +150,8 @@ class NeuronStudy(AbstractStudy):
     refractory: float = 2.0
     dt: float = 0.1
     starts: int = 32
-    gradient_steps: int = 30
-    generations: int = 40
+    gradient_steps: int = 24
+    generations: int = 32
     size: int = 64
     published: tuple[float, ...] = ()
 
