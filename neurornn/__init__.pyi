@@ -2,11 +2,16 @@
 
 # What animals and networks leave behind
 from .binned import Binned as Binned
+from .bridge import BrianModel as BrianModel
+from .bridge import from_brian2 as from_brian2
 from .bridge import from_neo as from_neo
 from .bridge import from_nir as from_nir
 from .bridge import read_nwb as read_nwb
 from .bridge import save_recording as save_recording
+from .bridge import simulated_brunel as simulated_brunel
+from .bridge import simulated_cuba as simulated_cuba
 from .bridge import simulated_track as simulated_track
+from .bridge import to_brian2 as to_brian2
 from .bridge import to_neo as to_neo
 from .bridge import to_nir as to_nir
 from .bridge import write_nwb as write_nwb
@@ -130,6 +135,7 @@ from .kernel import backend as backend
 # What is measured of any recording
 from .statistics import PlaceBins as PlaceBins
 from .statistics import condition_averages as condition_averages
+from .statistics import correlations as correlations
 from .statistics import decode as decode
 from .statistics import demixed_pca as demixed_pca
 from .statistics import drift_field as drift_field
@@ -184,6 +190,15 @@ from .comparison import compare as compare
 from .energy import Energy as Energy
 from .energy import drives as drives
 from .energy import spent as spent
+# Networks here and in brian2, and single neurons
+from .study import balanced_state as balanced_state
+from .study import parity as parity
+from .statistics import coincidence_factor as coincidence_factor
+from .study import Gradient as Gradient
+from .study import NeuronFit as NeuronFit
+from .study import Search as Search
+from .study import clamp_sweeps as clamp_sweeps
+from .study import fit_neuron as fit_neuron
 
 # Perturbations, lesions, reactivation
 from .perturb import AbstractPerturbation as AbstractPerturbation

@@ -6,6 +6,9 @@ import neurornn.plot.experiments
 import neurornn.plot.manifold
 import neurornn.plot.oddball
 import neurornn.plot.predictive
+import neurornn.plot.balanced
+import neurornn.plot.brian_parity
+import neurornn.plot.neuron
 import neurornn.plot.probing
 import neurornn.plot.reactivation
 import neurornn.plot.spiking

@@ -2,6 +2,8 @@
 
 from neurornn.statistics.averages import Averages as Averages
 from neurornn.statistics.averages import condition_averages as condition_averages
+from neurornn.statistics.coincidence import coincidence_factor as coincidence_factor
+from neurornn.statistics.coincidence import matched as matched
 from neurornn.statistics.decay import Decays as Decays
 from neurornn.statistics.decay import decays as decays
 from neurornn.statistics.decoding import Decoding as Decoding
@@ -27,6 +29,10 @@ from neurornn.statistics.likelihood import BitsPerSpike as BitsPerSpike
 from neurornn.statistics.likelihood import bits_per_spike as bits_per_spike
 from neurornn.statistics.mismatch import Mismatch as Mismatch
 from neurornn.statistics.mismatch import mismatch as mismatch
+from neurornn.statistics.meanfield import MeanField as MeanField
+from neurornn.statistics.meanfield import brunel_stationary as brunel_stationary
+from neurornn.statistics.meanfield import siegert_cv as siegert_cv
+from neurornn.statistics.meanfield import siegert_rate as siegert_rate
 from neurornn.statistics.movement import Movement as Movement
 from neurornn.statistics.movement import movement as movement
 from neurornn.statistics.nonnegative import AbstractNonNegative as AbstractNonNegative
@@ -50,6 +56,8 @@ from neurornn.statistics.subspace import Overlap as Overlap
 from neurornn.statistics.subspace import n_components as n_components
 from neurornn.statistics.subspace import participation_ratio as participation_ratio
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
+from neurornn.statistics.synchrony import Correlations as Correlations
+from neurornn.statistics.synchrony import correlations as correlations
 from neurornn.statistics.timescale import Timescales as Timescales
 from neurornn.statistics.timescale import autocorrelation as autocorrelation
 from neurornn.statistics.timescale import autocorrelation_time as autocorrelation_time
