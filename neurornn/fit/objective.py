@@ -44,6 +44,9 @@ class SquaredError(AbstractTerm):
 
     with the trials' mask $m$.
 
+    Args:
+        heads: readout heads whose outputs count, by name; all of them where empty.
+
     Example:
         >>> import torch
         >>> from neurornn import LeakyRate, Network, Trials
@@ -54,9 +57,16 @@ class SquaredError(AbstractTerm):
         1.0
     """
 
+    heads: tuple[str, ...] = ()
+
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
-        error = (run.outputs - trials.targets).square().sum(-1)
-        return (trials.mask * error).sum(), trials.mask.sum() * trials.targets.shape[-1]
+        if not self.heads:
+            error = (run.outputs - trials.targets).square().sum(-1)
+            return (trials.mask * error).sum(), trials.mask.sum() * trials.targets.shape[-1]
+        parts = _columns("SquaredError", self.heads, run)
+        errors = [(run.outputs[..., part] - trials.targets[..., part]).square().sum(-1) for part in parts]
+        size = sum(part.stop - part.start for part in parts)
+        return (trials.mask * torch.stack(errors).sum(0)).sum(), trials.mask.sum() * size
 
 
 @dataclass(frozen=True)
@@ -67,16 +77,29 @@ class CrossEntropy(AbstractTerm):
 
     Targets are the probabilities $\hat p$: one-hot classes, or any distribution over the columns of the head, such as a
     normalised place code. Each head has its own softmax and their entropies add up. In nats.
+
+    Args:
+        heads: readout heads that count, by name; all of them where empty.
     """
+
+    heads: tuple[str, ...] = ()
 
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
         entropy = torch.stack(
             [
                 -(trials.targets[..., head] * torch.log_softmax(run.outputs[..., head], dim=-1)).sum(-1)
-                for head in run.heads.values()
+                for head in _columns("CrossEntropy", self.heads, run)
             ]
         ).sum(0)
         return (trials.mask * entropy).sum(), trials.mask.sum()
+
+
+def _columns(owner: str, heads: tuple[str, ...], run: Run) -> list[slice]:
+    """Return the columns of the heads that count."""
+    for name in heads:
+        if name not in run.heads:
+            _check.fail(owner, "heads", "readout heads of the network", name, _check.near(name, run.heads))
+    return [run.heads[name] for name in heads or run.heads]
 
 
 @dataclass(frozen=True)
