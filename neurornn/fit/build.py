@@ -26,6 +26,7 @@ from neurornn.fit.objective import (
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.network import Network
 from neurornn.task import (
+    Arena,
     ArenaIntegration,
     BitMatch,
     Cartesian,
@@ -33,10 +34,15 @@ from neurornn.task import (
     DelayedMatch,
     EvidenceAccumulation,
     Foraging,
+    GivenArenas,
     HeadDirection,
+    Navigation,
     Parity,
     PlaceCode,
+    Roaming,
+    Sensors,
     Speeds,
+    StarArenas,
     TrackIntegration,
     VonMises,
 )
@@ -48,13 +54,14 @@ _WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
+_AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _AMONG_WALLS, _TRAINING, _CURRICULA, _OBJECTIVES)
     for kind in room
 }
 """Every type that a description may name."""

@@ -1,6 +1,7 @@
 """Plot: every figure of the package, and the only rooms that load matplotlib."""
 
 import neurornn.plot.experiments
+import neurornn.plot.navigation
 import neurornn.plot.probing
 import neurornn.plot.reactivation
 import neurornn.plot.timescales

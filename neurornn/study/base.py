@@ -1,8 +1,11 @@
 """What a study is: from a network, a task and perhaps a recording to named numbers and what a page shows."""
 
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -92,3 +95,15 @@ def needs_recording(owner: str, plan: Plan) -> Recording:
     if plan.recording is None:
         _check.fail(owner, "recording", "named in the recipe", None, 'Add [recording] name = "rat_linear_track".')
     return plan.recording
+
+
+@contextmanager
+def workplace(folder: str, plan: Plan) -> Iterator[Path]:
+    """Give the folder in which checkpoints of this recipe and seed are kept: a temporary one where none is named."""
+    if folder:
+        place = Path(folder) / plan.name / f"seed_{plan.seed}"
+        place.mkdir(parents=True, exist_ok=True)
+        yield place
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)

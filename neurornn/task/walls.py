@@ -33,7 +33,9 @@ class Walls:
     def __post_init__(self) -> None:
         (ax, ay), (bx, by) = self.starts.unbind(-1), self.ends.unbind(-1)
         length = torch.hypot(bx - ax, by - ay)
-        ux, uy = (bx - ax) / length.clamp(min=1e-9), (by - ay) / length.clamp(min=1e-9)
+        # What fills up a batch has no length; any direction will do, so that it stays far away.
+        safe = torch.where(length > 0, length, 1.0)
+        ux, uy = torch.where(length > 0, (bx - ax) / safe, 1.0), (by - ay) / safe
         frame = (ux, uy, -(ax * ux + ay * uy), ax * uy - ay * ux, length, torch.atan2(ux, -uy))
         object.__setattr__(self, "_frame", frame)
 
