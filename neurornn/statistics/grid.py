@@ -66,7 +66,7 @@ class GridScore(AbstractMapScore):
         whole = autocorrelogram(maps, min_overlap=self.min_overlap)
         x, y = np.meshgrid(*(np.arange(n) - n // 2 for n in whole.shape[1:]), indexing="ij")
         radius = np.hypot(x, y) / max(maps.shape[1:])
-        alike, unlike = ((60, 120), (30, 90, 150)) if self.symmetry == 6 else ((90,), (45, 135))
+        alike, unlike = ((60.0, 120.0), (30.0, 90.0, 150.0)) if self.symmetry == 6 else ((90.0,), (45.0, 135.0))
         turned = {angle: _turned(whole, angle) for angle in (*alike, *unlike)}
         best = np.full(len(maps), np.nan)
         for outer in self.outer:
