@@ -61,7 +61,18 @@ _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPen
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _AMONG_WALLS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for room in (
+        (Network,),
+        _CELLS,
+        _WIRINGS,
+        _NOISES,
+        _TASKS,
+        _WORLDS,
+        _AMONG_WALLS,
+        _TRAINING,
+        _CURRICULA,
+        _OBJECTIVES,
+    )
     for kind in room
 }
 """Every type that a description may name."""

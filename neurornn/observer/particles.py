@@ -151,9 +151,7 @@ class ParticleFilter(AbstractObserver):
         touched = -((felt - distance).square() / spread + apart.square() / sensors.angle_noise**2) / 2
         return torch.where(contact, touched, UNTOUCHED * (distance < sensors.reach))
 
-    def _sight(
-        self, sensors: Sensors, readings: Readings, t: int, i: int, away: Tensor, heading: Tensor
-    ) -> Tensor:
+    def _sight(self, sensors: Sensors, readings: Readings, t: int, i: int, away: Tensor, heading: Tensor) -> Tensor:
         """Return the log-likelihood of how a landmark was seen, 0 where it was not."""
         far = away.norm(dim=-1)
         side = torch.atan2(away[..., 1], away[..., 0]) - heading

@@ -139,7 +139,8 @@ def _(counted: Dimensions) -> list[Figure]:
     table = counted.table
     with canvas(5.5, 2.9) as drawing:
         axis = drawing.subplots()
-        names = [f"{row.start / 1000:g} to {row.stop / 1000:g}" for row in table.itertuples()]
+        edges = table[["start", "stop"]].to_numpy(dtype=float) / 1000
+        names = [f"{start:g} to {stop:g}" for start, stop in edges]
         axis.errorbar(names, table["dimensions"], table["error"], color=MODEL, marker="o", capsize=3)
         axis.set(xlabel="time since the trial began (s)", ylabel="participation ratio", ylim=(0, None))
         values = ", ".join(f"{value:.1f}" for value in table["dimensions"])
@@ -188,12 +189,16 @@ def _correlations(maps: Remappings) -> Figure:
         axes = drawing.subplots(1, 2, sharey=True)
         for axis, kind, title in zip(axes, ("map", "vector"), ("Place maps", "Population vectors"), strict=True):
             for i, network in enumerate(networks):
-                rows = frame[frame["network"] == network]
+                rows = frame.iloc[np.flatnonzero(frame["network"].to_numpy() == network)]
                 for j, (column, colour) in enumerate((("within", INK), ("between", MODEL), ("shuffled", NULL))):
                     values = rows[f"{kind}_{column}"].to_numpy()
                     at = i + 0.22 * (j - 1)
                     spread = np.linspace(-0.06, 0.06, len(values)) if len(values) > 1 else np.zeros(1)
-                    label = {"within": "within an arena", "between": "between arenas", "shuffled": "units dealt at random"}
+                    label = {
+                        "within": "within an arena",
+                        "between": "between arenas",
+                        "shuffled": "units dealt at random",
+                    }
                     axis.plot(at + spread, values, ".", ms=4, color=colour, label=label[column] if i == 0 else None)
                     axis.plot([at - 0.09, at + 0.09], [values.mean()] * 2, color=colour, lw=2.5)
             axis.axhline(0, color=NULL, lw=0.6)
@@ -202,7 +207,9 @@ def _correlations(maps: Remappings) -> Figure:
         axes[0].set(ylabel="correlation")
         axes[0].legend(fontsize=7.5, loc="lower left")
         table = maps.summary()
-        told = "; ".join(f"{name}: within {row.map_within:.2f}, between {row.map_between:.2f}" for name, row in table.iterrows())
+        told = "; ".join(
+            f"{name}: within {row.map_within:.2f}, between {row.map_between:.2f}" for name, row in table.iterrows()
+        )
         return finished(
             drawing,
             title="Remapping.",
@@ -215,7 +222,9 @@ def _correlations(maps: Remappings) -> Figure:
 def _two_arenas(maps: Remappings, n_units: int = 10) -> Figure:
     """Draw the maps of some units of the trained network in the pair of arenas that differ most."""
     pairs = maps.pairs["trained"] if "trained" in maps.pairs else next(iter(maps.pairs.values()))
-    (one, other), found = min(pairs.items(), key=lambda item: float(item[1].table["between"].mean()))
+    (one, other), found = min(
+        pairs.items(), key=lambda item: float(np.nanmean(item[1].table["between"].to_numpy(dtype=float)))
+    )
     both = found.maps.mean(axis=1)  # (recording, unit, x, y), the mean of both halves
     order = np.argsort(found.table["between"].to_numpy(dtype=float))
     chosen = order[np.linspace(0, len(order) - 1, n_units).astype(int)]

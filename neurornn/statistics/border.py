@@ -64,7 +64,7 @@ class BorderScore(AbstractMapScore):
         if not peak > 0 or not fields:
             return float("nan")
         # A ring of unvisited ground, so that the edge of the map is a wall, too.
-        away = distance_transform_edt(np.pad(ground, 1))[1:-1, 1:-1] - 1
+        away = np.asarray(distance_transform_edt(np.pad(ground, 1)))[1:-1, 1:-1] - 1
         farthest = away.max()
         firing = np.logical_or.reduce(fields)
         distance = np.average(away[firing], weights=known[firing]) / farthest if farthest > 0 else 0.0

@@ -78,8 +78,8 @@ def _fields(rates: Float[np.ndarray, "*bins"], rule: FieldRule, *, counts: bool)
 def parts_above(rates: Float[np.ndarray, "*bins"], level: float) -> list[Bool[np.ndarray, "*bins"]]:
     """Return the contiguous parts of a map that lie above a level, as masks. Bins touch along an axis."""
     parts = np.zeros(rates.shape, dtype=np.int64)
-    n_parts = label(rates > level, output=parts)
-    return [parts == i for i in range(1, int(n_parts) + 1)]
+    label(rates > level, output=parts)
+    return [parts == i for i in range(1, int(parts.max(initial=0)) + 1)]
 
 
 def _peak(rates: np.ndarray, inside: np.ndarray) -> tuple[int, ...]:

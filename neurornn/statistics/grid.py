@@ -97,10 +97,10 @@ def autocorrelogram(
     mean = np.nanmean(np.where(known.any(axis=(1, 2), keepdims=True), maps, 0.0), axis=(1, 2), keepdims=True)
     values = np.where(known, maps - mean, 0.0)
     size = tuple(2 * n - 1 for n in maps.shape[1:])
-    one, level, square = (fft.rfft2(part, size) for part in (known.astype(float), values, values**2))
+    one, level, square = (np.asarray(fft.rfft2(part, size)) for part in (known.astype(float), values, values**2))
 
     def lagged(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return fft.fftshift(fft.irfft2(a * np.conj(b), size), axes=(1, 2))
+        return np.asarray(fft.fftshift(np.asarray(fft.irfft2(a * np.conj(b), size)), axes=(1, 2)))
 
     n = np.rint(lagged(one, one))
     first, second = lagged(level, one), lagged(one, level)

@@ -164,7 +164,7 @@ def with_heading(
         _check.fail("with_heading", "position", "a signal of two samples or more", len(signal.times))
     step = float(np.median(np.diff(signal.times)))
     values = signal.values.astype(float)
-    known = np.isfinite(values).all(axis=1)
+    known = np.asarray(np.isfinite(values).all(axis=1))
     weight = gaussian_filter1d(known.astype(float), max(smooth / step, 1e-3))
     path = gaussian_filter1d(np.where(known[:, None], values, 0.0), max(smooth / step, 1e-3), axis=0)
     path = np.divide(path, weight[:, None], out=np.full(path.shape, np.nan), where=weight[:, None] > 1e-9)

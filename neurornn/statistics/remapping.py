@@ -47,7 +47,10 @@ class Remapping:
         A small p says that units keep more of their maps than chance: that they have **not** remapped completely.
         """
         rows = {}
-        for name, table, null in (("map", self.table, self.null), ("population vector", self.vectors, self.vector_null)):
+        for name, table, null in (
+            ("map", self.table, self.null),
+            ("population vector", self.vectors, self.vector_null),
+        ):
             between = float(np.nanmean(table["between"]))
             rows[name] = {
                 "within": float(np.nanmean(table["within"])),
@@ -177,7 +180,7 @@ def _halves(recording: Recording, place: PlaceBins, n_blocks: int) -> tuple[np.n
     code = place_code(move.position, edges)
     half = (np.arange(len(code)) * n_blocks // len(code)) % 2
     maps, seen = mapped(np.where(code >= 0, half * n + code, -1), rates_of(move, place), (2, *shape), place)
-    return tuple(part.reshape(-1, 2, n).swapaxes(0, 1) for part in (maps, seen))
+    return maps.reshape(-1, 2, n).swapaxes(0, 1), seen.reshape(-1, 2, n).swapaxes(0, 1)
 
 
 def _whole(recording: Recording, place: PlaceBins) -> tuple[np.ndarray, np.ndarray]:

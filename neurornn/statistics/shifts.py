@@ -1,4 +1,4 @@
-"""Circular shifts: activity moved against behaviour, so that each keeps its own statistics and only their bond breaks."""
+"""Circular shifts: activity moved against behaviour, which breaks their bond and leaves each as it is."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,9 @@ def circular_shifts(
 
 
 def shifted(
-    measure: Callable[[np.ndarray], np.ndarray], values: Float[np.ndarray, "bin unit"], shifts: Int[np.ndarray, " shift"]
+    measure: Callable[[np.ndarray], np.ndarray],
+    values: Float[np.ndarray, "bin unit"],
+    shifts: Int[np.ndarray, " shift"],
 ) -> Float[np.ndarray, "shift unit"]:
     """Return a statistic of every unit after each shift of the activity."""
     return np.stack([measure(np.roll(values, int(shift), axis=0)) for shift in shifts])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from neurornn import _check
 from neurornn.fit.fit import Fit
+from neurornn.fit.train import train
 from neurornn.network import Network
 from neurornn.recording import Recording
 from neurornn.task.base import AbstractTask
@@ -107,3 +108,17 @@ def workplace(folder: str, plan: Plan) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as temporary:
         yield Path(temporary)
+
+
+def taught(plan: Plan, task: AbstractTask, checkpoint: Path, *, steps: int = 0) -> Fit:
+    """Train the plan's network on a task, from where `checkpoint` left off.
+
+    Args:
+        plan: network, settings of the training and seed.
+        task: what it learns.
+        checkpoint: where its state is kept.
+        steps: training steps; the plan's own where 0.
+    """
+    told = {**plan.train, **({"steps": steps} if steps else {})}
+    network = plan.network(task, plan.seed)
+    return train(network, task, seed=plan.seed, progress=plan.progress, checkpoint=checkpoint, **told)

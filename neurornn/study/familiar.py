@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurornn._types import generator
-from neurornn.fit import train
 from neurornn.observer import ParticleFilter, PathIntegration, SingleHypothesis
 from neurornn.statistics import Dimensions, PlaceBins, dimensions
-from neurornn.study.base import AbstractStudy, Findings, Plan, workplace
+from neurornn.study.base import AbstractStudy, Findings, Plan, taught, workplace
 from neurornn.study.localising import Localisation, asked, localise
 from neurornn.study.placing import Placing, placing
 
@@ -56,9 +55,7 @@ class FamiliarArenaStudy(AbstractStudy):
         task = asked(plan.task(), plan.seed)
         with workplace(self.folder, plan) as place:
             plan.say("training")
-            network = plan.network(task, plan.seed)
-            kept = place / "main.safetensors"
-            fit = train(network, task, seed=plan.seed, progress=plan.progress, checkpoint=kept, **plan.train)
+            fit = taught(plan, task, place / "main.safetensors")
         plan.say("localising, beside the observers")
         trials = task.sample(self.trials, generator=generator(plan.seed + 1_000_001))
         observers = {
@@ -67,9 +64,7 @@ class FamiliarArenaStudy(AbstractStudy):
             "path integration": PathIntegration(),
         }
         steps = (1, 10, 40) if trials.n_steps >= 40 else (1,)
-        found = localise(
-            fit, task, trials, observers, seed=plan.seed, n_examples=self.examples, cloud_steps=steps
-        )
+        found = localise(fit, task, trials, observers, seed=plan.seed, n_examples=self.examples, cloud_steps=steps)
         plan.say("place tuning")
         bins = PlaceBins(
             "position", self.bins, task.arenas.extent, smoothing=1.0, dt=task.dt, smooth=0.0, min_occupancy=5 * task.dt
@@ -103,8 +98,8 @@ class FamiliarArenaStudy(AbstractStudy):
             "place_units_untrained": 100 * float(np.mean(untrained > 0.5)),
         }
         for name in ("bits_per_spike", "stability", "sparsity"):
-            named[name] = float(tuned.trained.table[name].median())
-            named[f"{name}_untrained"] = float(tuned.untrained.table[name].median())
+            named[name] = float(np.nanmedian(tuned.trained.table[name].to_numpy(dtype=float)))
+            named[f"{name}_untrained"] = float(np.nanmedian(tuned.untrained.table[name].to_numpy(dtype=float)))
         values = counted.table["dimensions"].to_numpy()
         named |= {f"dimensions_{k}": float(value) for k, value in enumerate(values, start=1)}
         named["dimensions_peak"] = 1.0 + int(np.argmax(values))

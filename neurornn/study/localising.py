@@ -144,7 +144,9 @@ def asked(task: object, seed: int) -> Navigation:
     """Return the navigation task with arenas of this seed, or refuse another task."""
     if not isinstance(task, Navigation) or not isinstance(task.arenas, StarArenas):
         fix = 'Take [task] type = "Navigation" with [task.arenas] type = "StarArenas".'
-        _check.fail("navigation study", "task", "Navigation in random arenas", type(task).__name__, fix, error=RecipeError)
+        _check.fail(
+            "navigation study", "task", "Navigation in random arenas", type(task).__name__, fix, error=RecipeError
+        )
     return replace(task, arenas=replace(task.arenas, seed=task.arenas.seed + seed))
 
 

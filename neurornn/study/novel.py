@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from neurornn import _check
 from neurornn._types import generator
 from neurornn.errors import RecipeError
-from neurornn.fit import Fit, train
-from neurornn.observer import ParticleFilter, PathIntegration, SingleHypothesis
-from neurornn.study.base import AbstractStudy, Findings, Plan, workplace
+from neurornn.fit import Fit
+from neurornn.observer import AbstractObserver, ParticleFilter, PathIntegration, SingleHypothesis
+from neurornn.study.base import AbstractStudy, Findings, Plan, taught, workplace
 from neurornn.study.localising import Localisation, asked, localise, with_arenas
 from neurornn.task import Navigation, Start
 
@@ -52,12 +52,7 @@ class NovelArenaStudy(AbstractStudy):
         with workplace(self.folder, plan) as place:
             for name, home, steps in (("main", task, 0), ("specialist", single, self.specialist_steps)):
                 plan.say(f"training, {name}")
-                told = {**plan.train, **({"steps": steps} if steps else {})}
-                kept = place / f"{name}.safetensors"
-                network = plan.network(home, plan.seed)
-                fits[name] = train(
-                    network, home, seed=plan.seed, progress=plan.progress, checkpoint=kept, **told
-                )
+                fits[name] = taught(plan, home, place / f"{name}.safetensors", steps=steps)
         found = {
             "novel": self._found(plan, fits["main"], novel, full=True),
             "trained": self._found(plan, fits["main"], task),
@@ -74,7 +69,7 @@ class NovelArenaStudy(AbstractStudy):
         where = "novel arenas" if task.arenas.n_arenas == 0 else "arenas it was trained in"
         plan.say(f"localising in {where}")
         trials = task.sample(self.trials, generator=generator(plan.seed + 1_000_001))
-        observers = {"path integration": PathIntegration()}
+        observers: dict[str, AbstractObserver] = {"path integration": PathIntegration()}
         if full:
             observers["single hypothesis, told the arena"] = SingleHypothesis()
             observers["particle filter"] = ParticleFilter(self.particles, progress=plan.progress)

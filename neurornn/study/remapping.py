@@ -12,11 +12,11 @@ from jaxtyping import Float
 from neurornn import _check
 from neurornn._types import generator
 from neurornn.errors import RecipeError
-from neurornn.fit import Fit, train
-from neurornn.observer import ParticleFilter, PathIntegration
+from neurornn.fit import Fit
+from neurornn.observer import AbstractObserver, ParticleFilter, PathIntegration
 from neurornn.recording import Recording
 from neurornn.statistics import PlaceBins, Remapping, remapping
-from neurornn.study.base import AbstractStudy, Findings, Plan, workplace
+from neurornn.study.base import AbstractStudy, Findings, Plan, taught, workplace
 from neurornn.study.localising import Localisation, asked, localise, with_arenas
 from neurornn.study.placing import since
 from neurornn.task import Navigation
@@ -76,22 +76,26 @@ class Remappings:
                 table = found.summary()
                 row = {"network": network, "one": one, "other": other}
                 for name, label in (("map", "map"), ("population vector", "vector")):
-                    row |= {f"{label}_{column}": table.loc[name, column] for column in ("within", "between", "shuffled")}
+                    row |= {
+                        f"{label}_{column}": table.loc[name, column] for column in ("within", "between", "shuffled")
+                    }
                 rows.append(row | {"rate_overlap": table.loc["rate overlap", "between"]})
         return pd.DataFrame(rows)
 
     def summary(self) -> pd.DataFrame:
         """Return the mean over pairs of arenas, a row a network."""
-        return self.frame().drop(columns=["one", "other"]).groupby("network", sort=False).mean()
+        frame = self.frame().drop(columns=["one", "other"])
+        return pd.DataFrame(frame.groupby("network", sort=False).mean())
 
 
 @dataclass(frozen=True)
 class RemappingStudy(AbstractStudy):
     """Train a network to say where it is and in which of several arenas, and ask whether its units remap.
 
-    The control is a network trained alike in as many arenas that resemble each other. Between these there is hardly any
+    One control is a network trained in as many arenas that resemble each other. Between these there is hardly any
     remapping: one readout of x and y for all arenas forces a common code of position, and only a demand to tell arenas
-    apart that differ works against it.
+    apart that differ works against it. The other is an untrained network: **its maps change, too**, because arenas that
+    differ are walked through differently. What training adds is the difference to it.
 
     Args:
         trials: new trials of every comparison.
@@ -103,6 +107,7 @@ class RemappingStudy(AbstractStudy):
         shuffles: random dealings of units.
         probes: steps at which recognition is reported.
         alike: smallest and largest radius of the arenas of the control, m.
+        control_steps: training steps of the control.
         examples: trials kept for the page.
         folder: where checkpoints are kept, so that a training that was cut short goes on; a temporary one where empty.
 
@@ -120,6 +125,7 @@ class RemappingStudy(AbstractStudy):
     shuffles: int = 100
     probes: tuple[int, ...] = (1, 10, 25, 50, 100, 150)
     alike: tuple[float, float] = (0.6, 1.0)
+    control_steps: int = 700
     examples: int = 2
     folder: str = ""
 
@@ -127,20 +133,15 @@ class RemappingStudy(AbstractStudy):
         task = asked(plan.task(), plan.seed)
         if not task.identify:
             fix = "Set identify = true in [task]."
-            _check.fail("RemappingStudy", "task", "one that asks which arena it is", "identify = false", fix, error=RecipeError)
+            _check.fail(
+                "RemappingStudy", "task", "one that asks which arena it is", "identify = false", fix, error=RecipeError
+            )
         control = with_arenas(task, radii=self.alike)
         fits = {}
         with workplace(self.folder, plan) as place:
-            for name, home in (("main", task), ("similar", control)):
+            for name, home, steps in (("main", task, 0), ("similar", control, self.control_steps)):
                 plan.say(f"training, {name}")
-                fits[name] = train(
-                    plan.network(home, plan.seed),
-                    home,
-                    seed=plan.seed,
-                    progress=plan.progress,
-                    checkpoint=place / f"{name}.safetensors",
-                    **plan.train,
-                )
+                fits[name] = taught(plan, home, place / f"{name}.safetensors", steps=steps)
         plan.say("localising and recognising, beside particle filters")
         found, known = self._answers(plan, fits["main"], task)
         _, known_alike = self._answers(plan, fits["similar"], control, observers=False)
@@ -160,7 +161,7 @@ class RemappingStudy(AbstractStudy):
         self, plan: Plan, fit: Fit, task: Navigation, *, observers: bool = True
     ) -> tuple[Localisation, Recognition]:
         trials = task.sample(self.trials, generator=generator(plan.seed + 1_000_001))
-        told = {"path integration": PathIntegration()}
+        told: dict[str, AbstractObserver] = {"path integration": PathIntegration()}
         if observers:
             told["particle filter, told the arena"] = ParticleFilter(self.particles, progress=plan.progress)
         found = localise(fit, task, trials, told, seed=plan.seed, n_examples=self.examples if observers else 0)
@@ -188,9 +189,7 @@ class RemappingStudy(AbstractStudy):
         )
         rooms = [in_arena(recording, number) for number in range(task.arenas.n_arenas)]
         pairs = itertools.combinations(range(len(rooms)), 2)
-        return {
-            (i, j): remapping(rooms[i], rooms[j], place, n_shuffles=self.shuffles, seed=seed) for i, j in pairs
-        }
+        return {(i, j): remapping(rooms[i], rooms[j], place, n_shuffles=self.shuffles, seed=seed) for i, j in pairs}
 
     def _quantities(
         self, found: Localisation, known: Recognition, known_alike: Recognition, maps: Remappings
@@ -198,7 +197,9 @@ class RemappingStudy(AbstractStudy):
         n = len(found.times)
         probes = [step for step in self.probes if step <= n]
         at = {f"recognised_{step}": float(known.right["network"][step - 1]) for step in probes}
-        optimum = {f"recognised_{step}_particle_filter": float(known.right["particle filter"][step - 1]) for step in probes}
+        optimum = {
+            f"recognised_{step}_particle_filter": float(known.right["particle filter"][step - 1]) for step in probes
+        }
         named = {**at, **optimum, "chance": known.chance}
         last = min(10, n)
         named["recognised"] = float(known.right["network"][-last:].mean())
@@ -207,14 +208,24 @@ class RemappingStudy(AbstractStudy):
         named["recognition_rises"] = float(np.min(np.diff(list(at.values())))) if len(at) > 1 else float("nan")
         for name in ("network", "network, no touch", "particle filter", "particle filter, told the arena"):
             named[f"error_{name.replace(',', '').replace(' ', '_')}"] = found.mean(name, n - last + 1, n)
-        for network, row in maps.summary().iterrows():
+        summary = maps.summary()
+        for network in summary.index:
+            row = dict(zip(summary.columns, summary.loc[[network]].to_numpy(dtype=float)[0], strict=True))
             prefix = {"trained": "", "untrained": "_untrained"}.get(str(network), "_similar")
-            for column in ("map_within", "map_between", "map_shuffled", "vector_within", "vector_between", "rate_overlap"):
-                named[f"{column}{prefix}"] = float(row[column])
-            named[f"vector_gap{prefix}"] = float(row["vector_within"] - row["vector_between"])
+            for column in (
+                "map_within",
+                "map_between",
+                "map_shuffled",
+                "vector_within",
+                "vector_between",
+                "rate_overlap",
+            ):
+                named[f"{column}{prefix}"] = row[column]
+            named[f"vector_gap{prefix}"] = row["vector_within"] - row["vector_between"]
         return named
 
 
 def in_arena(recording: Recording, number: int) -> Recording:
     """Return the recording with only the trials in one arena."""
-    return recording.with_trials(recording.trials[recording.trials["arena"] == number])
+    inside = recording.trials["arena"].to_numpy() == number
+    return recording.with_trials(recording.trials.iloc[np.flatnonzero(inside)])

@@ -54,9 +54,7 @@ class Roaming:
         for name in ("turning", "spread", "margin", "scatter"):
             _check.not_negative("Roaming", name, getattr(self, name))
 
-    def paths(
-        self, walls: Walls, start: Float[Tensor, "trial 2"], n_steps: int, *, generator: torch.Generator
-    ) -> Path:
+    def paths(self, walls: Walls, start: Float[Tensor, "trial 2"], n_steps: int, *, generator: torch.Generator) -> Path:
         """Draw a path from each start, which never goes through a wall.
 
         Args:

@@ -1,7 +1,7 @@
 """Walls: arenas as straight segments, a batch of them, and what can be asked of a position among them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,6 +29,7 @@ class Walls:
     ends: Float[Tensor, "*arena wall 2"]
     inner: Bool[Tensor, "*arena wall"]
     landmarks: Float[Tensor, "*arena landmark 2"]
+    _frame: tuple[Tensor, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         (ax, ay), (bx, by) = self.starts.unbind(-1), self.ends.unbind(-1)

@@ -41,7 +41,9 @@ def squares(turn):
 
 
 def test_grids_are_told_from_squares_and_from_one_field():
-    maps = np.stack([hexagonal(0.0), hexagonal(0.4), squares(0.0), squares(0.3), np.exp(-((X - 0.4) ** 2 + (Y - 0.6) ** 2) / 0.02)])
+    maps = np.stack(
+        [hexagonal(0.0), hexagonal(0.4), squares(0.0), squares(0.3), np.exp(-((X - 0.4) ** 2 + (Y - 0.6) ** 2) / 0.02)]
+    )
     grid, square = GridScore()(maps, EDGES), GridScore(symmetry=4)(maps, EDGES)
     assert (grid[:2] > 1.0).all() and (grid[2:4] < 0.2).all()
     assert (square[2:4] > 1.0).all() and (square[:2] < 0.3).all()

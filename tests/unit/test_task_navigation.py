@@ -55,7 +55,9 @@ def test_landmarks_are_seen_where_they_are_and_not_through_walls():
     readings = task.sensors.read(trials.inputs, task.motion.stride)
     assert trials.inputs.shape[2] == task.n_in == 15
     where = readings.side + trials.behaviour["heading"]
-    at = trials.behaviour["position"][..., None, :] + readings.far[..., None] * torch.stack([where.cos(), where.sin()], -1)
+    at = trials.behaviour["position"][..., None, :] + readings.far[..., None] * torch.stack(
+        [where.cos(), where.sin()], -1
+    )
     marks = torch.tensor([[0.0, 0.9], [-0.9, 0.0]]).expand_as(at)
     torch.testing.assert_close(at[readings.seen], marks[readings.seen], rtol=0, atol=1e-4)
     walled = Arena(BOX.arenas[0].corners, walls=(((-0.5, -1.0), (-0.5, 1.0)),), landmarks=BOX.arenas[0].landmarks)
@@ -103,9 +105,7 @@ def test_without_touch_the_channels_stay_silent():
         (lambda: Navigation(duration=100.0), "Navigation: `duration` must be at least one step of 500 ms"),
         (lambda: Navigation(identify=True), "Navigation: `identify` must be False with these arenas"),
         (
-            lambda: Navigation(
-                arenas=GivenArenas((Arena(((1.0, 1.0), (2.0, 1.0), (1.0, 2.0))),)), start=Start.ORIGIN
-            ),
+            lambda: Navigation(arenas=GivenArenas((Arena(((1.0, 1.0), (2.0, 1.0), (1.0, 2.0))),)), start=Start.ORIGIN),
             "Navigation: `start` must be a place inside every arena",
         ),
         (
