@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.task.base import AbstractTask
-from neurornn.task.code import AbstractCode, Layout, PlaceCode
+from neurornn.task.code import AbstractCode, Layout, PlaceCode, VonMises
 from neurornn.task.motion import SECOND, AbstractMotion, Foraging
 from neurornn.trials import Trials
 
@@ -48,6 +48,8 @@ class ArenaIntegration(AbstractTask):
         senses: what the network is told about each step.
         speed_scale: the speed that is an input of 1, m/s.
         input_noise: standard deviation of the noise on each input channel, at each step.
+        heading: how the direction of movement is written as a second head, `heading` beside `position`, normalised so
+            that it sums to 1; not asked for where absent. The network is then told its code at the start, too.
 
     Raises:
         ValueError: if the numbers do not fit; the message says which.
@@ -72,6 +74,7 @@ class ArenaIntegration(AbstractTask):
     senses: SelfMotion = SelfMotion.ALLOCENTRIC
     speed_scale: float = 0.1
     input_noise: float = 0.0
+    heading: VonMises | None = None
 
     score_name: ClassVar[str] = "mean position error (m)"
     higher_is_better: ClassVar[bool] = False
@@ -92,11 +95,18 @@ class ArenaIntegration(AbstractTask):
 
     @property
     def n_out(self) -> int:
-        return self.code.n_out
+        return self.code.n_out + (self.heading.n_out if self.heading else 0)
+
+    @property
+    def heads(self) -> dict[str, int]:
+        if self.heading is None:
+            return super().heads
+        return {"position": self.code.n_out, "heading": self.heading.n_out}
 
     @property
     def n_start(self) -> int:
-        return self.code.n_out + 2 * (self.senses is SelfMotion.EGOCENTRIC)
+        told = 2 * (self.senses is SelfMotion.EGOCENTRIC) if self.heading is None else self.heading.n_out
+        return self.code.n_out + told
 
     def sample(self, n_trials: int, *, generator: torch.Generator) -> Trials:
         _check.count("ArenaIntegration.sample", "n_trials", n_trials)
@@ -109,12 +119,16 @@ class ArenaIntegration(AbstractTask):
         inputs = self._sensed(velocity[:, 1:], speed, direction)
         if self.input_noise:
             inputs = inputs + self.input_noise * torch.randn(inputs.shape, generator=generator)
-        start = self.code.encode(path.position[:, 1])
-        if self.senses is SelfMotion.EGOCENTRIC:
+        start, targets = self.code.encode(path.position[:, 1]), self.code.encode(position)
+        if self.heading is not None:
+            faced = self.heading.encode(direction[..., None])  # of the step before the trial, and of each step
+            faced = faced / faced.sum(-1, keepdim=True)
+            start, targets = torch.cat([start, faced[:, 0]], dim=1), torch.cat([targets, faced[:, 1:]], dim=2)
+        elif self.senses is SelfMotion.EGOCENTRIC:
             start = torch.cat([start, direction[:, :1].cos(), direction[:, :1].sin()], dim=1)
         return Trials(
             inputs=inputs,
-            targets=self.code.encode(position),
+            targets=targets,
             mask=torch.ones(n_trials, n_steps),
             dt=self.dt,
             start=start,
@@ -127,7 +141,9 @@ class ArenaIntegration(AbstractTask):
         )
 
     def score(self, trials: Trials, outputs: Float[Tensor, "*stack trial time out"]) -> Float[Tensor, "*stack trial"]:
-        error = (self.code.decode(outputs) - trials.behaviour["position"].to(outputs)).norm(dim=-1)
+        error = (self.code.decode(outputs[..., : self.code.n_out]) - trials.behaviour["position"].to(outputs)).norm(
+            dim=-1
+        )
         mask = trials.mask.to(outputs)
         return (error * mask).sum(-1) / mask.sum(-1)
 

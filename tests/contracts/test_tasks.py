@@ -36,6 +36,7 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "arena, cartesian": lambda: ArenaIntegration(duration=3000.0, code=Cartesian(), input_noise=0.1),
     "arena, heading": lambda: ArenaIntegration(duration=3000.0, code=PlaceCode(100), senses=SelfMotion.HEADING),
     "arena, egocentric": lambda: ArenaIntegration(duration=3000.0, senses=SelfMotion.EGOCENTRIC),
+    "arena, place and heading": lambda: load_task("grid_cells_banino"),
     "arena, darting": lambda: ArenaIntegration(
         (2.2, 1.1), 20.0, 400.0, Darting(), PlaceCode(512, 0.0545, layout=Layout.RANDOM, surround=2.0), speed_scale=1.0
     ),
@@ -60,6 +61,7 @@ BEST: dict[str, float] = {
     "track": 1.0,
     "arena, darting": 0.12,
     "arena, pulled": 0.12,
+    "arena, place and heading": 0.15,
     "arena": 0.06,
     "heading": 0.06,
     "navigation": 1e-5,
