@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from neurornn import _check
+from neurornn.errors import Diverged
 from neurornn.fit.record import end_to_end
 from neurornn.fit.roll import draw_noise
 from neurornn.network import Network
@@ -102,6 +103,7 @@ def play(
 
     Raises:
         ValueError: if the network does not fit the world.
+        Diverged: if the network's answers are not finite.
     """
     fits_world(network, world)
     turn = world.begin(_check.count("play", "n_trials", n_trials), generator=generator)
@@ -121,6 +123,9 @@ def play(
         preferences = outputs[:, network.heads["action"]].log_softmax(dim=1)
         with torch.no_grad():
             odds = preferences.exp()
+            if not bool(torch.isfinite(odds).all()):
+                fix = "Lower the learning rate, or see whether the world's rewards are finite."
+                raise Diverged(f"play: the preferences are not finite at step {step + 1}. {fix}")
             chosen = odds.argmax(1) if greedy else torch.multinomial(odds.cpu(), 1, generator=generator)[:, 0]
         before, turn = alive, world.act(turn.state, chosen, generator=generator)
         action = torch.nn.functional.one_hot(chosen, world.n_actions).to(x)

@@ -101,6 +101,7 @@ def test_without_touch_the_channels_stay_silent():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: drawn(Navigation(), 0), "Navigation.sample: `n_trials` must be a whole number, 1 or above"),
         (lambda: Navigation(dt=0.0), "Navigation: `dt` must be a finite number above 0"),
         (lambda: Navigation(duration=100.0), "Navigation: `duration` must be at least one step of 500 ms"),
         (lambda: Navigation(identify=True), "Navigation: `identify` must be False with these arenas"),

@@ -1,14 +1,16 @@
 """Closed loops: worlds keep their rules, an actor-critic learns them, and gymnasium's own checkers are content."""
 
 import math
+import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from neurornn import LSTM, LeakyRate, Navigation, Network, generator
-from neurornn.errors import FitError
+from neurornn.errors import Diverged, FitError
 from neurornn.fit import ActorCritic, Episodes, train_agent
 from neurornn.fit.episodes import play
 from neurornn.task import Arena, GivenArenas, HeadDirection
@@ -265,6 +267,29 @@ def test_networks_that_do_not_fit_are_refused():
         train_agent(learner(world), world, steps=1, clip=-1.0)
     with pytest.raises(ValueError, match="train_agent: `steps` must be a whole number"):
         train_agent(learner(world), world, steps=0)
+
+
+def test_rewards_that_are_no_numbers_stop_the_training():
+    class Broken(TwoArmedBandit):
+        def act(self, state, action, *, generator):
+            turn = super().act(state, action, generator=generator)
+            return replace(turn, reward=turn.reward * float("nan"))
+
+    for pulls, message in (
+        (1, "train_agent: the loss is nan at update 1"),
+        (3, "play: the preferences are not finite"),
+    ):
+        world = Broken(pulls=pulls)
+        with pytest.raises(Diverged, match=message):
+            train_agent(learner(world, 4), world, steps=2, batch=2, progress=False)
+
+
+def test_without_gymnasium_the_extra_is_named(monkeypatch):
+    from neurornn.bridge.gym import to_gym
+
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(ImportError, match=r"to_gym needs gymnasium. Install it: pip install 'neurornn\[gym\]'."):
+        to_gym(TwoArmedBandit())
 
 
 def test_environments_without_a_choice_are_refused():
