@@ -194,7 +194,7 @@ def train_agent(
             norm = float(clip_gradients(parameters, clip).square().sum().sqrt())
             session.step += 1
             if not bool(torch.isfinite(terms).all()):
-                raise Diverged(f"train_agent: the loss is {float(terms.sum())} at update {session.step}.")
+                raise Diverged(f"train_agent: the loss is {float(terms.detach().sum())} at update {session.step}.")
             session.optimiser.step()
             session.note([(session.step, terms.detach().tolist(), norm)], stage=0)
             session.rows[-1][session.columns.index("score")] = float(episodes.earned.mean())
