@@ -108,8 +108,9 @@ assert np.nanmedian(tuned.explained["trained"]) > np.nanmedian(tuned.explained["
 figures(tuned)[0]
 
 # %% [markdown]
-# And its activity has most dimensions while it is still finding out. At the beginning there is little to tell apart,
-# and in the end there is only x and y.
+# And how many dimensions has its activity, over the time of a trial? A network that was trained for longer has most of
+# them while it is still finding out, and fewer once there is only x and y to know: `navigation_familiar` holds that on
+# three seeds. This small one has not settled by the end of the trial, and its curve still rises.
 
 # %%
 windows = [(0.0, 1500.0), (1500.0, 4000.0), (4000.0, 8000.0), (8000.0, 20_000.0), (20_000.0, 30_000.0)]

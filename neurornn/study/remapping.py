@@ -120,7 +120,7 @@ class RemappingStudy(AbstractStudy):
     particles: int = 1000
     guessed: int = 100
     settled: int = 41
-    recorded: int = 600
+    recorded: int = 1200
     bins: int = 20
     shuffles: int = 100
     probes: tuple[int, ...] = (1, 10, 25, 50, 100, 150)
