@@ -67,10 +67,12 @@ from .wiring import Sparse as Sparse
 
 # Tasks
 from .recipe import load_task as load_task
+from .task import AbstractArenas as AbstractArenas
 from .task import AbstractBits as AbstractBits
 from .task import AbstractCode as AbstractCode
 from .task import AbstractMotion as AbstractMotion
 from .task import AbstractTask as AbstractTask
+from .task import Arena as Arena
 from .task import ArenaIntegration as ArenaIntegration
 from .task import BitMatch as BitMatch
 from .task import Cartesian as Cartesian
@@ -81,15 +83,21 @@ from .task import Digits as Digits
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import FlipFlop as FlipFlop
 from .task import Foraging as Foraging
+from .task import GivenArenas as GivenArenas
 from .task import HeadDirection as HeadDirection
 from .task import Images as Images
 from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
 from .task import Oddball as Oddball
+from .task import Navigation as Navigation
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
+from .task import Roaming as Roaming
 from .task import SelfMotion as SelfMotion
+from .task import Sensors as Sensors
 from .task import Speeds as Speeds
+from .task import StarArenas as StarArenas
+from .task import Start as Start
 from .task import TrackIntegration as TrackIntegration
 from .task import VonMises as VonMises
 from .trials import Trials as Trials

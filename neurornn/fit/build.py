@@ -51,6 +51,7 @@ from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.network import Network
 from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
+    Arena,
     ArenaIntegration,
     BitMatch,
     Cartesian,
@@ -61,12 +62,17 @@ from neurornn.task import (
     EvidenceAccumulation,
     FlipFlop,
     Foraging,
+    GivenArenas,
     HeadDirection,
     ImageSequences,
     Oddball,
+    Navigation,
     Parity,
     PlaceCode,
+    Roaming,
+    Sensors,
     Speeds,
+    StarArenas,
     TrackIntegration,
     VonMises,
 )
@@ -85,6 +91,7 @@ _SENSES = (ImageSequences, Digits, Oddball)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
 _MEMORIES = (FlipFlop,)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
+_AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
 _ENERGIES = (DrivePenalty, SynapsePenalty)
@@ -106,6 +113,7 @@ TYPES: dict[str, type] = {
         _CURRICULA,
         _OBJECTIVES,
         _ENERGIES,
+        _AMONG_WALLS,
     )
     for kind in room
 }

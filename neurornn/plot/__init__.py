@@ -9,6 +9,7 @@ import neurornn.plot.predictive
 import neurornn.plot.balanced
 import neurornn.plot.brian_parity
 import neurornn.plot.neuron
+import neurornn.plot.navigation
 import neurornn.plot.probing
 import neurornn.plot.reactivation
 import neurornn.plot.spiking

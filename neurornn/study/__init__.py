@@ -14,6 +14,7 @@ from neurornn.study.clamp import Clamp as Clamp
 from neurornn.study.clamp import clamp_sweeps as clamp_sweeps
 from neurornn.study.clocks import ClockStudy as ClockStudy
 from neurornn.study.continua import ContinuumStudy as ContinuumStudy
+from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
 from neurornn.study.neuron import NeuronFit as NeuronFit
 from neurornn.study.neuron import NeuronFits as NeuronFits
@@ -21,9 +22,11 @@ from neurornn.study.neuron import NeuronStudy as NeuronStudy
 from neurornn.study.neuron import fit_neuron as fit_neuron
 from neurornn.study.neuron_fit import Gradient as Gradient
 from neurornn.study.neuron_fit import Search as Search
+from neurornn.study.novel import NovelArenaStudy as NovelArenaStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
+from neurornn.study.remapping import RemappingStudy as RemappingStudy
 from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
