@@ -198,6 +198,7 @@ from .comparison import compare as compare
 from .energy import Energy as Energy
 from .energy import drives as drives
 from .energy import spent as spent
+
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
 from .study import parity as parity

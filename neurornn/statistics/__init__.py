@@ -2,9 +2,9 @@
 
 from neurornn.statistics.averages import Averages as Averages
 from neurornn.statistics.averages import condition_averages as condition_averages
+from neurornn.statistics.border import BorderScore as BorderScore
 from neurornn.statistics.coincidence import coincidence_factor as coincidence_factor
 from neurornn.statistics.coincidence import matched as matched
-from neurornn.statistics.border import BorderScore as BorderScore
 from neurornn.statistics.decay import Decays as Decays
 from neurornn.statistics.decay import decays as decays
 from neurornn.statistics.decoding import Decoding as Decoding
@@ -35,15 +35,15 @@ from neurornn.statistics.heading import with_heading as with_heading
 from neurornn.statistics.laps import laps as laps
 from neurornn.statistics.likelihood import BitsPerSpike as BitsPerSpike
 from neurornn.statistics.likelihood import bits_per_spike as bits_per_spike
-from neurornn.statistics.mismatch import Mismatch as Mismatch
-from neurornn.statistics.mismatch import mismatch as mismatch
+from neurornn.statistics.mapscore import AbstractMapScore as AbstractMapScore
+from neurornn.statistics.mapscore import MapScores as MapScores
+from neurornn.statistics.mapscore import map_scores as map_scores
 from neurornn.statistics.meanfield import MeanField as MeanField
 from neurornn.statistics.meanfield import brunel_stationary as brunel_stationary
 from neurornn.statistics.meanfield import siegert_cv as siegert_cv
 from neurornn.statistics.meanfield import siegert_rate as siegert_rate
-from neurornn.statistics.mapscore import AbstractMapScore as AbstractMapScore
-from neurornn.statistics.mapscore import MapScores as MapScores
-from neurornn.statistics.mapscore import map_scores as map_scores
+from neurornn.statistics.mismatch import Mismatch as Mismatch
+from neurornn.statistics.mismatch import mismatch as mismatch
 from neurornn.statistics.movement import Movement as Movement
 from neurornn.statistics.movement import movement as movement
 from neurornn.statistics.nonnegative import AbstractNonNegative as AbstractNonNegative
