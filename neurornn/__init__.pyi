@@ -205,7 +205,7 @@ from .study import parity as parity
 from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
 from .study import NeuronFit as NeuronFit
-from .study import Search as Search
+from .study import Evolution as Evolution
 from .study import clamp_sweeps as clamp_sweeps
 from .study import fit_neuron as fit_neuron
 

@@ -20,8 +20,8 @@ from neurornn.study.neuron import NeuronFit as NeuronFit
 from neurornn.study.neuron import NeuronFits as NeuronFits
 from neurornn.study.neuron import NeuronStudy as NeuronStudy
 from neurornn.study.neuron import fit_neuron as fit_neuron
+from neurornn.study.neuron_fit import Evolution as Evolution
 from neurornn.study.neuron_fit import Gradient as Gradient
-from neurornn.study.neuron_fit import Search as Search
 from neurornn.study.novel import NovelArenaStudy as NovelArenaStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
