@@ -68,7 +68,8 @@ def fit(
     folder = out_dir if out_dir is not None else Path("runs") / stem
     findings = run_recipe(name, size=size, seed=seed, minutes=minutes, say=_say)
     folder.mkdir(parents=True, exist_ok=True)
-    findings.fit.save(folder / "fit")
+    if findings.fit is not None:
+        findings.fit.save(folder / "fit")
     for part, result in findings.parts.items():
         result.frame().to_csv(folder / f"{part}.csv")
     findings.frame().to_csv(folder / "quantities.csv", index=False)

@@ -3,6 +3,13 @@
 from collections.abc import Callable
 
 from neurornn.bridge.abf import read_current_clamp as read_current_clamp
+from neurornn.bridge.balanced import read_brunel as read_brunel
+from neurornn.bridge.balanced import read_cuba as read_cuba
+from neurornn.bridge.balanced import simulated_brunel as simulated_brunel
+from neurornn.bridge.balanced import simulated_cuba as simulated_cuba
+from neurornn.bridge.brian import from_brian2 as from_brian2
+from neurornn.bridge.brian_out import BrianModel as BrianModel
+from neurornn.bridge.brian_out import to_brian2 as to_brian2
 from neurornn.bridge.case_studies import read_movement_raster as read_movement_raster
 from neurornn.bridge.case_studies import read_place_cell as read_place_cell
 from neurornn.bridge.case_studies import read_retina_light as read_retina_light
@@ -25,6 +32,8 @@ from neurornn.recording import Recording
 from neurornn.task.images import Images
 
 READERS: dict[str, Callable[..., Recording]] = {
+    "brunel": read_brunel,
+    "cuba": read_cuba,
     "current_clamp": read_current_clamp,
     "grasshopper": read_grasshopper,
     "movement_raster": read_movement_raster,

@@ -1,9 +1,13 @@
 """Training: what is minimised, the loop, and what comes of it."""
 
+from neurornn.fit.agent import ActorCritic as ActorCritic
+from neurornn.fit.agent import Agent as Agent
+from neurornn.fit.agent import train_agent as train_agent
 from neurornn.fit.build import TYPES as TYPES
 from neurornn.fit.build import build as build
 from neurornn.fit.build import describe as describe
 from neurornn.fit.build import outline as outline
+from neurornn.fit.episodes import Episodes as Episodes
 from neurornn.fit.fit import Fit as Fit
 from neurornn.fit.objective import AbstractTerm as AbstractTerm
 from neurornn.fit.objective import ActivityPenalty as ActivityPenalty

@@ -25,6 +25,7 @@ from neurornn.cell import (
     Izhikevich,
     LeakyRate,
     LogNormal,
+    Newton,
     ShortTerm,
     SigmoidDerivative,
     SuperSpike,
@@ -32,7 +33,7 @@ from neurornn.cell import (
     Uniform,
     UniformNoise,
 )
-from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
+from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding, Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
@@ -50,6 +51,7 @@ from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.network import Network
 from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
+    Arena,
     ArenaIntegration,
     BitMatch,
     Cartesian,
@@ -58,13 +60,19 @@ from neurornn.task import (
     DelayedMatch,
     Digits,
     EvidenceAccumulation,
+    FlipFlop,
     Foraging,
+    GivenArenas,
     HeadDirection,
     ImageSequences,
+    Navigation,
     Oddball,
     Parity,
     PlaceCode,
+    Roaming,
+    Sensors,
     Speeds,
+    StarArenas,
     TrackIntegration,
     VonMises,
 )
@@ -80,8 +88,10 @@ _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulatio
 _TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _SENSES = (ImageSequences, Digits, Oddball)
-_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL)
-_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
+_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
+_MEMORIES = (FlipFlop,)
+_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
+_AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
 _ENERGIES = (DrivePenalty, SynapsePenalty)
@@ -96,12 +106,14 @@ TYPES: dict[str, type] = {
         _WIRINGS,
         _NOISES,
         _TASKS,
+        _MEMORIES,
         _WORLDS,
         _SENSES,
         _TRAINING,
         _CURRICULA,
         _OBJECTIVES,
         _ENERGIES,
+        _AMONG_WALLS,
     )
     for kind in room
 }

@@ -51,6 +51,9 @@ class SquaredError(AbstractTerm):
 
     with the trials' mask $m$.
 
+    Args:
+        heads: readout heads whose outputs count, by name; all of them where empty.
+
     Example:
         >>> import torch
         >>> from neurornn import LeakyRate, Network, Trials
@@ -61,9 +64,16 @@ class SquaredError(AbstractTerm):
         1.0
     """
 
+    heads: tuple[str, ...] = ()
+
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
-        error = (run.outputs - trials.targets).square().sum(-1)
-        return (trials.mask * error).sum(), trials.mask.sum() * trials.targets.shape[-1]
+        if not self.heads:
+            error = (run.outputs - trials.targets).square().sum(-1)
+            return (trials.mask * error).sum(), trials.mask.sum() * trials.targets.shape[-1]
+        parts = _columns("SquaredError", self.heads, run)
+        errors = [(run.outputs[..., part] - trials.targets[..., part]).square().sum(-1) for part in parts]
+        size = sum(part.stop - part.start for part in parts)
+        return (trials.mask * torch.stack(errors).sum(0)).sum(), trials.mask.sum() * size
 
 
 @dataclass(frozen=True)
@@ -74,19 +84,33 @@ class CrossEntropy(AbstractTerm):
 
     Targets are the probabilities $\hat p$: one-hot classes, or any distribution over the columns of the head, such as a
     normalised place code. Each head has its own softmax and their entropies add up. In nats.
+
+    Args:
+        heads: readout heads that count, by name; all of them where empty.
     """
 
+    heads: tuple[str, ...] = ()
+
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
-        sizes = {head.stop - head.start for head in run.heads.values()}
+        heads = _columns("CrossEntropy", self.heads, run)
+        sizes = {head.stop - head.start for head in heads}
         size = min(sizes)
         # All heads in one go where they are alike: on a GPU many heads are many small kernels.
-        if len(sizes) == 1 and size * len(run.heads) == run.outputs.shape[-1]:
+        if len(sizes) == 1 and size * len(heads) == run.outputs.shape[-1]:
             evidence = run.outputs.unflatten(-1, (-1, size))
             entropy = -(trials.targets.unflatten(-1, (-1, size)) * evidence.log_softmax(-1)).sum((-2, -1))
         else:
-            each = [(trials.targets[..., head], run.outputs[..., head]) for head in run.heads.values()]
+            each = [(trials.targets[..., head], run.outputs[..., head]) for head in heads]
             entropy = -torch.stack([(told * given.log_softmax(-1)).sum(-1) for told, given in each]).sum(0)
         return (trials.mask * entropy).sum(), trials.mask.sum()
+
+
+def _columns(owner: str, heads: tuple[str, ...], run: Run) -> list[slice]:
+    """Return the columns of the heads that count."""
+    for name in heads:
+        if name not in run.heads:
+            _check.fail(owner, "heads", "readout heads of the network", name, _check.near(name, run.heads))
+    return [run.heads[name] for name in heads or run.heads]
 
 
 @dataclass(frozen=True)
