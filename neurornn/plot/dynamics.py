@@ -175,6 +175,5 @@ def _dots(axis: Any, where: np.ndarray, index: np.ndarray) -> None:
 
 def _legend(axis: Any) -> None:
     """Put the legend below the axis, where it hides nothing."""
-    axis.legend(
-        fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=5, columnspacing=0.8, handletextpad=0.2
-    )
+    spacing = {"columnspacing": 0.8, "handletextpad": 0.2}
+    axis.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=5, **spacing)
