@@ -3,10 +3,12 @@
 # What animals and networks leave behind
 from .binned import Binned as Binned
 from .bridge import from_neo as from_neo
+from .bridge import from_nir as from_nir
 from .bridge import read_nwb as read_nwb
 from .bridge import save_recording as save_recording
 from .bridge import simulated_track as simulated_track
 from .bridge import to_neo as to_neo
+from .bridge import to_nir as to_nir
 from .bridge import write_nwb as write_nwb
 from .recording import Recording as Recording
 from .recording import Signal as Signal
@@ -52,6 +54,7 @@ from .readout import SpikeCount as SpikeCount
 from .wiring import AbstractWiring as AbstractWiring
 from .wiring import Dale as Dale
 from .wiring import Dense as Dense
+from .wiring import Diagonal as Diagonal
 from .wiring import LowRank as LowRank
 from .wiring import NoAutapses as NoAutapses
 from .wiring import Sparse as Sparse
@@ -66,6 +69,7 @@ from .task import ArenaIntegration as ArenaIntegration
 from .task import BitMatch as BitMatch
 from .task import Cartesian as Cartesian
 from .task import Darting as Darting
+from .task import DelayedCopy as DelayedCopy
 from .task import DelayedMatch as DelayedMatch
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import FlipFlop as FlipFlop
@@ -88,19 +92,25 @@ from .curriculum import SingleHead as SingleHead
 from .curriculum import Sliding as Sliding
 from .curriculum import Stage as Stage
 from .curriculum import Stages as Stages
+from .fit import BPTT as BPTT
+from .fit import RTRL as RTRL
 from .fit import SGD as SGD
+from .fit import AbstractGradient as AbstractGradient
 from .fit import AbstractTerm as AbstractTerm
 from .fit import ActivityPenalty as ActivityPenalty
 from .fit import Adam as Adam
 from .fit import Constant as Constant
 from .fit import Cosine as Cosine
 from .fit import CrossEntropy as CrossEntropy
+from .fit import EProp as EProp
 from .fit import Fit as Fit
 from .fit import Objective as Objective
 from .fit import OneCycle as OneCycle
 from .fit import Precision as Precision
+from .fit import RatePenalty as RatePenalty
 from .fit import SmoothnessPenalty as SmoothnessPenalty
 from .fit import SquaredError as SquaredError
+from .fit import VoltagePenalty as VoltagePenalty
 from .fit import WeightPenalty as WeightPenalty
 from .fit import build as build
 from .fit import describe as describe

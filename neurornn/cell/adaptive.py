@@ -48,7 +48,7 @@ class AdaptiveLIF(AbstractSpiking):
         delay: of the recurrent synapses, ms; as in `LIF`.
         short_term: short-term plasticity of the recurrent synapses; none where absent.
         bias: whether units have a trained current of their own, or its law, pA.
-        inject: whether inputs are currents in pA with fixed weights of 1.
+        inject: whether inputs are currents in pA, as in `LIF`.
         seed: of everything that is drawn.
 
     Shapes:

@@ -51,7 +51,7 @@ class ExpIF(AbstractSpiking):
         delay: of the recurrent synapses, ms; as in `LIF`.
         short_term: short-term plasticity of the recurrent synapses; none where absent.
         bias: whether units have a trained current of their own, or its law, pA.
-        inject: whether inputs are currents in pA with fixed weights of 1.
+        inject: whether inputs are currents in pA, as in `LIF`.
         seed: of everything that is drawn.
 
     Shapes:
@@ -169,7 +169,7 @@ class AdEx(AbstractSpiking):
         delay: of the recurrent synapses, ms; as in `LIF`.
         short_term: short-term plasticity of the recurrent synapses; none where absent.
         bias: whether units have a trained current of their own, or its law, pA.
-        inject: whether inputs are currents in pA with fixed weights of 1.
+        inject: whether inputs are currents in pA, as in `LIF`.
         seed: of everything that is drawn.
 
     Shapes:

@@ -62,7 +62,8 @@ class LIF(AbstractSpiking):
             (rows post-synaptic), a law, or one for "excitatory" and "inhibitory" each (of a `Dale` wiring).
         short_term: short-term plasticity of the recurrent synapses; none where absent.
         bias: whether units have a trained current of their own, 0 pA at the start; or the law, in pA, it is drawn from.
-        inject: whether inputs are currents in pA, one for all units or one a unit, with fixed weights of 1.
+        inject: whether inputs are currents in pA, one for all units or one a unit, with fixed weights of 1; then units
+            are not connected unless a `wiring` says so.
         seed: of everything that is drawn.
 
     Shapes:

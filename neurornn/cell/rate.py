@@ -23,7 +23,7 @@ NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "softplus": functional.softplus,
     "sigmoid": torch.sigmoid,
-    "identity": lambda x: x,
+    "identity": torch.positive,
 }
 """The nonlinearities that a recipe may name. In Python, any callable will do."""
 
@@ -193,7 +193,7 @@ class LeakyRate(AbstractCell):
         if acts or gate is None or not fits:
             return self.loop(x, state, noise, intervention=intervention)
         w_in, w_rec, bias, leak = self.weights()
-        engine = kernel.engine(x, *state, noise, w_in, w_rec, bias, leak)
+        engine = kernel.engine(x, *state, noise, w_in, w_rec, bias, leak, gate=gate)
         if engine is None:
             return self.loop(x, state, noise)
         flat = flattened(x, state, noise)
@@ -213,7 +213,12 @@ class LeakyRate(AbstractCell):
         return flat.back(sent), (flat.back(last),)
 
 
-_GATES = {torch.relu: kernel.Gate.RELU, functional.relu: kernel.Gate.RELU, torch.tanh: kernel.Gate.TANH}
+_GATES = {
+    torch.relu: kernel.Gate.RELU,
+    functional.relu: kernel.Gate.RELU,
+    torch.tanh: kernel.Gate.TANH,
+    functional.leaky_relu: kernel.Gate.LEAKY,
+}
 
 
 def _factors(wiring: AbstractWiring, weights: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -212,7 +212,7 @@ class AbstractSpiking(AbstractCell):
         self.surrogate = surrogate if surrogate is not None else SuperSpike()
         self.detach_reset = detach_reset
         self._potentials(owner)
-        self._wired(owner, wiring, delay, short_term, seed)
+        self._wired(owner, wiring, delay, short_term, inject, seed)
         self._driven(owner, bias, inject, seed)
         optional = {
             "current": tau_syn is not None,
@@ -239,9 +239,16 @@ class AbstractSpiking(AbstractCell):
         self.register_buffer("unit_rec", charge.detach().clone())
 
     def _wired(
-        self, owner: str, wiring: AbstractWiring | None, delay: Delays, short_term: ShortTerm | None, seed: int
+        self,
+        owner: str,
+        wiring: AbstractWiring | None,
+        delay: Delays,
+        short_term: ShortTerm | None,
+        inject: bool,
+        seed: int,
     ) -> None:
-        self.wiring = wiring if wiring is not None else Dense(self.n_units, seed=seed + 1)
+        gain = 0.0 if inject else 1.0  # units under a current clamp are not connected unless somebody says so
+        self.wiring = wiring if wiring is not None else Dense(self.n_units, gain=gain, seed=seed + 1)
         if self.wiring.n_units != self.n_units:
             _check.fail(owner, "wiring", f"for {self.n_units} units", f"one for {self.wiring.n_units}")
         delays = delay_steps(owner, delay, self.wiring, self.dt, seed=seed + 2)

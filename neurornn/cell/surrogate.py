@@ -32,7 +32,7 @@ class AbstractSurrogate(ABC):
 
     kind: ClassVar[kernel.Surrogate | None] = None
 
-    slope: float = 0.5
+    slope: float = 1.0
 
     def __post_init__(self) -> None:
         _check.positive(type(self).__name__, "slope", self.slope)

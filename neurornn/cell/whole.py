@@ -64,15 +64,18 @@ def whole_sequence(cell: AbstractSpiking, x: Tensor, state: State, noise: Tensor
     steady = injected * bias - (1 - kept) * shift / span
     spikes = now["spikes"]
     start = (
-        gain * now["current"] / kept_current + steady if filtered else torch.zeros_like(spikes),
+        gain * now["current"] / kept_current if filtered else torch.zeros_like(spikes),
         (now["voltage"] + reset * spikes.detach() - rest - shift) / span,
         spikes,
     )
     w_in = injected[:, None] * w_in
     inputs, xi = flat.x, None if flat.noise is None else flat.noise / span
     if filtered:
-        w_in = torch.cat((w_in, -kept_current[:, None] * w_in), dim=1)
-        inputs = torch.cat((inputs, _before(inputs)), dim=-1)
+        # What was steady before the first step comes in with it: as a state it would cost the kernel's fast way back.
+        w_in = torch.cat((w_in, -kept_current[:, None] * w_in, (kept_current * steady)[:, None]), dim=1)
+        first = torch.zeros_like(inputs[..., :1])
+        first[:, 0] = 1.0
+        inputs = torch.cat((inputs, _before(inputs), first), dim=-1)
         xi = None if xi is None else xi - kept_current * _before(xi)
     adaptation = None
     if "adaptation" in now:

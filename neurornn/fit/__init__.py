@@ -12,6 +12,10 @@ from neurornn.fit.objective import Objective as Objective
 from neurornn.fit.objective import SmoothnessPenalty as SmoothnessPenalty
 from neurornn.fit.objective import SquaredError as SquaredError
 from neurornn.fit.objective import WeightPenalty as WeightPenalty
+from neurornn.fit.online import BPTT as BPTT
+from neurornn.fit.online import RTRL as RTRL
+from neurornn.fit.online import AbstractGradient as AbstractGradient
+from neurornn.fit.online import EProp as EProp
 from neurornn.fit.optimiser import SGD as SGD
 from neurornn.fit.optimiser import AbstractOptimiser as AbstractOptimiser
 from neurornn.fit.optimiser import AbstractSchedule as AbstractSchedule

@@ -43,6 +43,7 @@ from neurornn.fit.objective import (
     SquaredError,
     WeightPenalty,
 )
+from neurornn.fit.online import BPTT, RTRL, EProp
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.network import Network
@@ -52,6 +53,7 @@ from neurornn.task import (
     BitMatch,
     Cartesian,
     Darting,
+    DelayedCopy,
     DelayedMatch,
     EvidenceAccumulation,
     FlipFlop,
@@ -63,18 +65,18 @@ from neurornn.task import (
     TrackIntegration,
     VonMises,
 )
-from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
+from neurornn.wiring import Dale, Dense, Diagonal, LowRank, NoAutapses, Sparse
 
 # One line a room; a new class is known to recipes once its name stands here.
 _CELLS = (LeakyRate, GRU, LSTM, LIF, AdaptiveLIF, ExpIF, AdEx, Izhikevich)
 _SYNAPSES = (ShortTerm, SuperSpike, Triangle, ArcTan, SigmoidDerivative)
 _READOUTS = (Instant, LeakyIntegrator, SpikeCount, Membrane)
-_WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
+_WIRINGS = (Dense, LowRank, Diagonal, Sparse, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
-_MEMORIES = (FlipFlop,)
+_TASKS += (DelayedCopy, FlipFlop)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
-_TRAINING = (Newton, Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
+_TRAINING = (Newton, Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
@@ -89,7 +91,6 @@ TYPES: dict[str, type] = {
         _WIRINGS,
         _NOISES,
         _TASKS,
-        _MEMORIES,
         _WORLDS,
         _TRAINING,
         _CURRICULA,

@@ -1,7 +1,9 @@
 """Training: one loop, on one page."""
 
 import copy
+import math
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from neurornn.fit.build import outline
 from neurornn.fit.checkpoint import digest
 from neurornn.fit.fit import Fit
 from neurornn.fit.objective import Objective
+from neurornn.fit.online import BPTT, AbstractGradient
 from neurornn.fit.optimiser import AbstractOptimiser, AbstractSchedule, Adam, Constant
 from neurornn.fit.precision import Precision
 from neurornn.fit.provenance import git_state, versions
@@ -50,6 +53,7 @@ class Plan:
     precision: Precision
     chunk: int
     parallel: Newton | None
+    gradient: AbstractGradient
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "n_validation"):
@@ -82,10 +86,12 @@ def train(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 100,
     snapshots: str | Path | None = None,
+    minutes: float = 0.0,
     device: torch.device | str = "auto",
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
     parallel: Newton | None = None,
+    gradient: AbstractGradient | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -113,10 +119,13 @@ def train(
         checkpoint_every: steps between two writings of it.
         snapshots: a folder for the weights at the end of each stage that was passed, which `neurornn.fit.snapshot`
             reads; none where absent.
+        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint` the
+            same call goes on from there. 0 for no such end.
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
         parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
+        gradient: the way to the gradient; backpropagation through time, `BPTT()`, where absent.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -150,12 +159,15 @@ def train(
         precision=precision,
         chunk=chunk,
         parallel=parallel,
+        gradient=gradient if gradient is not None else BPTT(),
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
+    ends = time.monotonic() + 60 * _check.not_negative("train", "minutes", minutes) if minutes else math.inf
     for stage in (Stage(task), *plan.curriculum.stages()):
         check_stage(stage, n_in=network.n_in, n_start=network.n_start, dt=network.dt, heads=network.heads)
     place = chosen_device(device)
     team = workers(place)
+    plan.gradient.check(network, needs_voltages=plan.objective.needs_voltages, processes=team.size)
     recipe = _recipe(network, task, plan)
     session = _session(network, plan, place)
     path, folder = (None if one is None else Path(one) for one in (checkpoint, snapshots))
@@ -167,7 +179,8 @@ def train(
         _check.fail("train", "checkpoint", "a file that all processes see", str(path), error=FitError)
 
     with plan.precision.products(), _bar(steps, session.step, shown=progress and team.first) as bar:
-        _loop(session, plan, team, bar, _Keeper(*(files if team.first else (None, None)), checkpoint_every, settings))
+        keeper = _Keeper(*(files if team.first else (None, None)), checkpoint_every, settings)
+        _loop(session, plan, team, bar, keeper, ends)
     return Fit(
         network=session.trained(best=patience > 0).to(network.device),
         task=task,
@@ -204,8 +217,8 @@ class _Keeper:
         return f"{self.path} holds the last good state."
 
 
-def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper) -> None:
-    """Take steps until they are used up, patience ends or the curriculum does."""
+def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper, ends: float) -> None:
+    """Take steps until they are used up, patience ends, the curriculum does, or the clock says so."""
     network = session.network
     roll = Roll(network, plan.chunk, voltages=plan.objective.needs_voltages, parallel=plan.parallel)
     model = team.share(roll, network.device)
@@ -215,7 +228,8 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
     watch = Watch(plan.objective.names, tuple(named), every=every)
     validation = Validation(plan.n_validation, seed=plan.seed, precision=plan.precision)
     number = plan.curriculum.reached(session.scores)
-    while session.step < plan.steps and not session.ended:
+    late = False
+    while session.step < plan.steps and not session.ended and not late:
         stage = plan.curriculum.stage(number)
         assert stage is not None, "a curriculum that has ended has ended the session"
         for group in session.optimiser.param_groups:
@@ -224,7 +238,8 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
         norms = clip_gradients(named.values(), plan.clip)
         step = session.step + 1
         judged = plan.validate_every > 0 and (step % plan.validate_every == 0 or step == plan.steps)
-        kept = step % keeper.every == 0 or step == plan.steps
+        late = ends < math.inf and team.agree(float(time.monotonic() > ends), network.device) > 0
+        kept = step % keeper.every == 0 or step == plan.steps or late
         if watch.note(step, terms, norms) or judged or kept:
             session.note(watch.look(str(keeper)), stage=number)
             bar.set_postfix_str(session.told(), refresh=False)
@@ -253,13 +268,15 @@ def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, tea
         noise, scatter = (None if drawn is None else drawn[mine] for drawn in (noise, scatter))
     if trials.inputs.device != network.device:
         trials = trials.to(network.device)
-    with plan.precision.cast(network.device):
-        run = only(model(trials.inputs, trials.start, noise, scatter), stage.heads)
-    sums, counts = plan.objective.totals(run, trials, network)
+    with plan.precision.cast(network.device), torch.set_grad_enabled(plan.gradient.forward_graph):
+        run = model(trials.inputs, trials.start, noise, scatter)
+    run = plan.gradient.opened(run, network)
+    sums, counts = plan.objective.totals(only(run, stage.heads), trials, network)
     counts = team.sum(counts)
     session.optimiser.zero_grad()
     # Gradients are averaged over the processes, so that each multiplies its share of the sum by their number.
     (team.size * (sums / counts).sum()).backward()
+    plan.gradient.backward(network, run, trials.inputs.to(network.readout), noise, scatter)
     return team.sum(sums.detach()) / counts
 
 

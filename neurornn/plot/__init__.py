@@ -5,6 +5,7 @@ import neurornn.plot.experiments
 import neurornn.plot.manifold
 import neurornn.plot.probing
 import neurornn.plot.reactivation
+import neurornn.plot.spiking
 import neurornn.plot.timescales
 import neurornn.plot.training
 import neurornn.plot.units  # noqa: F401  (the drawings register themselves)

@@ -9,6 +9,7 @@ from neurornn.task.code import Cartesian as Cartesian
 from neurornn.task.code import Layout as Layout
 from neurornn.task.code import PlaceCode as PlaceCode
 from neurornn.task.code import VonMises as VonMises
+from neurornn.task.copying import DelayedCopy as DelayedCopy
 from neurornn.task.decision import EvidenceAccumulation as EvidenceAccumulation
 from neurornn.task.flipflop import FlipFlop as FlipFlop
 from neurornn.task.heading import HeadDirection as HeadDirection

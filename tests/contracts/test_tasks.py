@@ -14,6 +14,7 @@ from neurornn.task import (
     BitMatch,
     Cartesian,
     Darting,
+    DelayedCopy,
     DelayedMatch,
     EvidenceAccumulation,
     FlipFlop,
@@ -43,6 +44,7 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "decision": EvidenceAccumulation,
     "decision, fixed": lambda: EvidenceAccumulation(fixation=(100.0, 100.0), stimulus=(500.0, 500.0), delay=(0.0, 0.0)),
     "match": DelayedMatch,
+    "copy": DelayedCopy,
     "parity": lambda: Parity(ns=(2, 3, 5)),
     "parity, padded": lambda: Parity(ns=(3,), block=4, spread=0.0),
     "flip-flop": FlipFlop,
@@ -52,6 +54,7 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
 BEST: dict[str, float] = {
     "decision": 1.0,
     "match": 1.0,
+    "copy": 1.0,
     "parity": 1.0,
     "bits": 1.0,
     "flip": 1.0,
