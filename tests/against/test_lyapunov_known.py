@@ -46,9 +46,9 @@ def spectrum(name: str, n: int, steps: int, transient: int, align: int, **settin
         ("cat", {}, 2, 50, 20, 50, 1e-12),
         ("henon", {}, 1000, 200, 50, 50, 0.005),
         ("lorenz63", {"dt": 0.02}, 500, 300, 2000, 400, 0.02),
-        ("rossler", {"dt": 0.05}, 500, 500, 1500, 700, 0.03),
+        ("rossler", {"dt": 0.1}, 500, 300, 600, 400, 0.25),  # as far as so coarse steps go
         pytest.param("lorenz63", {}, 500, 4000, 5000, 1500, 0.005, marks=pytest.mark.slow),
-        pytest.param("rossler", {}, 500, 5000, 5000, 5000, 0.005, marks=pytest.mark.slow),
+        pytest.param("rossler", {}, 300, 3000, 5000, 4000, 0.005, marks=pytest.mark.slow),
     ],
 )
 def test_known_systems(
@@ -110,7 +110,7 @@ def test_quiet_rate_network_has_the_spectrum_of_its_weights(leak: float) -> None
     np.testing.assert_allclose(found.exponents, exact[:5], rtol=0, atol=3e-3)
 
 
-@pytest.mark.parametrize("gain", list(THEORY))
+@pytest.mark.parametrize("gain", [pytest.param(g, marks=() if g in (1.5, 3.0) else pytest.mark.slow) for g in THEORY])
 def test_theory_of_random_networks(gain: float) -> None:
     variance, flow, step = THEORY[gain]
     found = mean_field_flow(gain)
