@@ -52,8 +52,8 @@ class Plan:
     patience: int
     precision: Precision
     chunk: int
-    parallel: Newton | None
     gradient: AbstractGradient
+    parallel: Newton | None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "n_validation"):
@@ -90,8 +90,8 @@ def train(
     device: torch.device | str = "auto",
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
-    parallel: Newton | None = None,
     gradient: AbstractGradient | None = None,
+    parallel: Newton | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -119,13 +119,13 @@ def train(
         checkpoint_every: steps between two writings of it.
         snapshots: a folder for the weights at the end of each stage that was passed, which `neurornn.fit.snapshot`
             reads; none where absent.
-        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint` the
-            same call goes on from there. 0 for no such end.
+        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint`
+            the same call goes on from there. 0 for no such end.
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
-        parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
         gradient: the way to the gradient; backpropagation through time, `BPTT()`, where absent.
+        parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -158,8 +158,8 @@ def train(
         patience=patience,
         precision=precision,
         chunk=chunk,
-        parallel=parallel,
         gradient=gradient if gradient is not None else BPTT(),
+        parallel=parallel,
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
     ends = time.monotonic() + 60 * _check.not_negative("train", "minutes", minutes) if minutes else math.inf

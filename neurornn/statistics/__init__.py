@@ -2,6 +2,9 @@
 
 from neurornn.statistics.averages import Averages as Averages
 from neurornn.statistics.averages import condition_averages as condition_averages
+from neurornn.statistics.border import BorderScore as BorderScore
+from neurornn.statistics.coincidence import coincidence_factor as coincidence_factor
+from neurornn.statistics.coincidence import matched as matched
 from neurornn.statistics.decay import Decays as Decays
 from neurornn.statistics.decay import decays as decays
 from neurornn.statistics.decoding import Decoding as Decoding
@@ -12,6 +15,8 @@ from neurornn.statistics.demixed import marginalised as marginalised
 from neurornn.statistics.density import Divergence as Divergence
 from neurornn.statistics.density import histogram_divergence as histogram_divergence
 from neurornn.statistics.density import kde_divergence as kde_divergence
+from neurornn.statistics.dimension import Dimensions as Dimensions
+from neurornn.statistics.dimension import dimensions as dimensions
 from neurornn.statistics.drift import DriftField as DriftField
 from neurornn.statistics.drift import drift_field as drift_field
 from neurornn.statistics.encoding import Encoding as Encoding
@@ -22,9 +27,23 @@ from neurornn.statistics.fields import FieldRule as FieldRule
 from neurornn.statistics.fields import place_fields as place_fields
 from neurornn.statistics.folds import Folds as Folds
 from neurornn.statistics.folds import blocked_folds as blocked_folds
+from neurornn.statistics.grid import GridScore as GridScore
+from neurornn.statistics.grid import autocorrelogram as autocorrelogram
+from neurornn.statistics.heading import DirectionTuning as DirectionTuning
+from neurornn.statistics.heading import direction_tuning as direction_tuning
+from neurornn.statistics.heading import with_heading as with_heading
 from neurornn.statistics.laps import laps as laps
 from neurornn.statistics.likelihood import BitsPerSpike as BitsPerSpike
 from neurornn.statistics.likelihood import bits_per_spike as bits_per_spike
+from neurornn.statistics.mapscore import AbstractMapScore as AbstractMapScore
+from neurornn.statistics.mapscore import MapScores as MapScores
+from neurornn.statistics.mapscore import map_scores as map_scores
+from neurornn.statistics.meanfield import MeanField as MeanField
+from neurornn.statistics.meanfield import brunel_stationary as brunel_stationary
+from neurornn.statistics.meanfield import siegert_cv as siegert_cv
+from neurornn.statistics.meanfield import siegert_rate as siegert_rate
+from neurornn.statistics.mismatch import Mismatch as Mismatch
+from neurornn.statistics.mismatch import mismatch as mismatch
 from neurornn.statistics.movement import Movement as Movement
 from neurornn.statistics.movement import movement as movement
 from neurornn.statistics.nonnegative import AbstractNonNegative as AbstractNonNegative
@@ -35,6 +54,8 @@ from neurornn.statistics.observe import observe as observe
 from neurornn.statistics.place import PlaceBins as PlaceBins
 from neurornn.statistics.place import RateMaps as RateMaps
 from neurornn.statistics.place import rate_maps as rate_maps
+from neurornn.statistics.remapping import Remapping as Remapping
+from neurornn.statistics.remapping import remapping as remapping
 from neurornn.statistics.replay import Replay as Replay
 from neurornn.statistics.replay import replay as replay
 from neurornn.statistics.rotation import Rotations as Rotations
@@ -48,6 +69,8 @@ from neurornn.statistics.subspace import Overlap as Overlap
 from neurornn.statistics.subspace import n_components as n_components
 from neurornn.statistics.subspace import participation_ratio as participation_ratio
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
+from neurornn.statistics.synchrony import Correlations as Correlations
+from neurornn.statistics.synchrony import correlations as correlations
 from neurornn.statistics.timescale import Timescales as Timescales
 from neurornn.statistics.timescale import autocorrelation as autocorrelation
 from neurornn.statistics.timescale import autocorrelation_time as autocorrelation_time
