@@ -64,7 +64,8 @@ def test_known_systems(
 def test_vectors_that_are_not_aligned_show_in_the_error() -> None:
     found = spectrum("lorenz63", 200, 100, 300, 20, dt=0.02)
     assert abs(found.largest - 0.9056) > 0.1
-    assert found.error[0] > 0.1
+    # It tells of more than scatter over trials; not of all that is missing: one run cannot know where it is going.
+    assert found.error[0] > 1.5 * found.trials[:, 0].std() / math.sqrt(200)
 
 
 def test_sums_that_are_exact() -> None:
