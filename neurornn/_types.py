@@ -9,6 +9,7 @@ Shapes are jaxtyping strings over these words:
 | `in`, `out` | input channels, output channels |
 | `unit` | units of a network or a recording |
 | `stack` | perturbations run side by side |
+| `point`, `state` | states held side by side; the numbers that make a state |
 | `start` | what the network is told about the start of a trial |
 
 All times are ms and all rates Hz, everywhere.

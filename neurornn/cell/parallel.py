@@ -219,7 +219,7 @@ class _Adjoint(torch.autograd.Function):
             slopes = step.jacobians(before, weights)
             return _backward_scan(slopes.mT, given), None, None, None, None
         # lambda_t = g_t + J_{t+1}^T lambda_{t+1}, by the same quasi-Newton sweeps; each is exact one step farther.
-        _, pull = torch.func.vjp(lambda s: step(s, weights), before)
+        pull = torch.func.vjp(lambda s: step(s, weights), before)[1]
         slopes = step.slopes(before, weights, how)
         found = given
         for _ in range(max(how.sweeps, given.shape[1])):

@@ -2,14 +2,17 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from neurornn import _check
+from neurornn._types import generator
 from neurornn.comparison.metric import AbstractMetric
 from neurornn.statistics.folds import Folds
 
@@ -34,6 +37,7 @@ class DynamicSimilarity(AbstractMetric):
         iterations: of the descent.
         learning_rate: of it.
         penalty: ridge penalty of the decomposition.
+        seed: of the descent's starts.
 
     References:
         Ostrow et al. (2023), doi:10.48550/arXiv.2306.10168.
@@ -50,10 +54,12 @@ class DynamicSimilarity(AbstractMetric):
     iterations: int = 500
     learning_rate: float = 1e-2
     penalty: float = 1e-8
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for name, least in (("n_delays", 1), ("rank", 1), ("length", 2), ("iterations", 1)):
             _check.count("DynamicSimilarity", name, getattr(self, name), least=least)
+        _check.count("DynamicSimilarity", "seed", self.seed, least=0)
         _check.positive("DynamicSimilarity", "learning_rate", self.learning_rate)
         _check.not_negative("DynamicSimilarity", "penalty", self.penalty)
         if self.length <= self.n_delays + 1:
@@ -79,7 +85,7 @@ class DynamicSimilarity(AbstractMetric):
         """
         self._enough(x, y)
         dsa = _library()
-        with _quietly():
+        with _apart(self.seed):
             angle = dsa.DSA(
                 x,
                 y,
@@ -106,7 +112,7 @@ class DynamicSimilarity(AbstractMetric):
         """
         self._enough(x, y)
         dsa = _library()
-        with _quietly():
+        with _apart(self.seed):
             angle = dsa.InputDSA(
                 x,
                 x_inputs,
@@ -154,6 +160,9 @@ def _library() -> Any:
     return DSA
 
 
-def _quietly() -> warnings.catch_warnings:
-    """Silence what the library warns of in code of its own."""
-    return warnings.catch_warnings(action="ignore")
+@contextmanager
+def _apart(seed: int) -> Iterator[None]:
+    """Give the library, which draws from torch's global stream, one of its own; leave its warnings out."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
+        torch.set_rng_state(generator(seed).get_state())
+        yield

@@ -275,7 +275,7 @@ def _linear(step: Map, x: Tensor, u: Tensor | None, n: int) -> tuple[np.ndarray,
         found, right = np.linalg.eig(jacobian)
         order = np.argsort(-np.abs(found), kind="stable")
         inverse = np.linalg.pinv(right)
-        vector, row = right[:, order[0]].real, inverse[order[0]].real
+        vector, row = np.real(right[:, order[0]]), np.real(inverse[order[0]])
         size = max(float(np.linalg.norm(vector)), 1e-300)
         values.append(found[order[:n]])
         slow.append(vector / size)

@@ -62,8 +62,8 @@ class Modes:
         """Return one row a mode: `real`, `imaginary`, `modulus`, `time_constant` and `period` (ms), and inputs."""
         table = pd.DataFrame(
             {
-                "real": self.eigenvalues.real,
-                "imaginary": self.eigenvalues.imag,
+                "real": np.real(self.eigenvalues),
+                "imaginary": np.imag(self.eigenvalues),
                 "modulus": np.abs(self.eigenvalues),
                 "time_constant": time_constants(self.eigenvalues, self.dt),
                 "period": periods(self.eigenvalues, self.dt),

@@ -134,7 +134,7 @@ def _(found: Modes) -> list[Figure]:
         middle.semilogy(np.arange(1, len(taus) + 1), np.maximum(taus, 1e-3), color=SECOND, marker="o", ms=3)
         middle.set(xlabel="mode", ylabel="ms")
         panel(middle, "b", "Time constants")
-        right.plot(np.arange(len(found.amplification)) * found.dt, found.amplification, color=THIRD)
+        right.semilogy(np.arange(len(found.amplification)) * found.dt, found.amplification, color=THIRD)
         right.axhline(1, color=INK, lw=0.8, ls="--")
         right.set(xlabel="ms", ylabel="largest gain")
         panel(right, "c", "Perturbations")
@@ -175,6 +175,5 @@ def _dots(axis: Any, where: np.ndarray, index: np.ndarray) -> None:
 
 def _legend(axis: Any) -> None:
     """Put the legend below the axis, where it hides nothing."""
-    axis.legend(
-        fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=5, columnspacing=0.8, handletextpad=0.2
-    )
+    spacing = {"columnspacing": 0.8, "handletextpad": 0.2}
+    axis.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=5, **spacing)

@@ -89,7 +89,7 @@ def condition_averages(
     if np.isnan(whole).any():
         fix = "Drop units or trials that were not recorded throughout."
         _check.fail(owner, "recording", "without gaps", f"{int(np.isnan(whole).sum())} bins that are NaN", fix)
-    levels = tuple(tuple(sorted(pd.unique(recording.trials[name]).tolist())) for name in by)
+    levels = tuple(tuple(sorted(set(recording.trials[name].tolist()))) for name in by)
     shape = tuple(len(level) for level in levels)
     values = np.empty((*shape, length, whole.shape[2]))
     n_trials, covariances = np.empty(shape, dtype=int), []

@@ -116,15 +116,16 @@ def jpca(
     reduced = x @ components.T
     m, r2, r2_linear = _fitted(reduced, dt)
     eigenvalues, vectors = np.linalg.eig(m)
-    order = [i for i in np.argsort(-np.abs(eigenvalues.imag), kind="stable") if eigenvalues[i].imag > 0]
+    speeds = np.imag(eigenvalues)
+    order = [i for i in np.argsort(-np.abs(speeds), kind="stable") if speeds[i] > 0]
     planes, frequencies = [], []
     for i in order:
-        pair = np.stack([vectors[:, i].real, vectors[:, i].imag])
+        pair = np.stack([np.real(vectors[:, i]), np.imag(vectors[:, i])])
         first, second = np.linalg.qr(pair.T)[0].T
         turns = second @ m @ first  # rows: how the first direction turns into the second
         planes.append(np.stack([first, second if turns < 0 else -second]) @ components)
         # Between two bins a turn by w looks like 2 tan(w dt / 2) / dt.
-        frequencies.append(2 * np.arctan(abs(eigenvalues[i].imag) * dt / 2) / dt / (2 * np.pi) * 1e3)
+        frequencies.append(2 * np.arctan(speeds[i] * dt / 2) / dt / (2 * np.pi) * 1e3)
     stacked = np.array(planes)
     projections = np.einsum("ctu,pku->ctpk", x, stacked)
     rng = np.random.default_rng(seed)

@@ -49,6 +49,7 @@ class ContinuumStudy(AbstractStudy):
         samples: places along the manifold.
         tokens: random inputs.
         seeds: of the search for fixed points.
+        descent: steps of Adam in it, at most.
 
     References:
         Maheswaranathan et al. (2019), doi:10.48550/arXiv.1906.10720.
@@ -62,6 +63,7 @@ class ContinuumStudy(AbstractStudy):
     samples: int = 72
     tokens: int = 400
     seeds: int = 192
+    descent: int = 1500
 
     def run(self, plan: Plan) -> Findings:
         task = plan.task()
@@ -78,7 +80,7 @@ class ContinuumStudy(AbstractStudy):
         visited = visited_states(fit.network, drawn)
         states = visited[self._counted(drawn)]
         found = continuum(fit.network, states, held, settle=self.settle, n_samples=self.samples)
-        search = Search(n_seeds=self.seeds, noise=0.1, seed=plan.seed)
+        search = Search(n_seeds=self.seeds, noise=0.1, adam_steps=self.descent, seed=plan.seed)
         points = fixed_points(fit.network, states, held[None], search=search, progress=plan.progress)
         middle = modes(fit.network, found.states[len(found.states) // 2], held)
         view = portrait(fit.network, visited, held, points=points)

@@ -25,6 +25,7 @@ class FlipFlopStudy(AbstractStudy):
     Args:
         trials: whose states seed the search.
         seeds: of the search.
+        descent: steps of Adam in it, at most.
         longer: the memory is also tested in trials so many times as long.
         followed: steps for which saddles are followed.
 
@@ -34,6 +35,7 @@ class FlipFlopStudy(AbstractStudy):
 
     trials: int = 64
     seeds: int = 768
+    descent: int = 1500
     longer: int = 10
     followed: int = 2000
 
@@ -48,7 +50,7 @@ class FlipFlopStudy(AbstractStudy):
         plan.say(before.summary())
         fit = train(network, task, seed=plan.seed, progress=plan.progress, **plan.train)
         plan.say("searching for fixed points")
-        search = Search(n_seeds=self.seeds, seed=plan.seed)
+        search = Search(n_seeds=self.seeds, adam_steps=self.descent, seed=plan.seed)
         points = fixed_points(fit.network, drawn, search=search, progress=plan.progress)
         joined = connections(points, n_steps=self.followed)
         view = portrait(fit.network, visited_states(fit.network, drawn), points=points)

@@ -72,6 +72,7 @@ def test_it_says_what_it_does_and_what_is_missing(monkeypatch: pytest.MonkeyPatc
     ("settings", "message"),
     [
         ({"n_delays": 0}, r"DynamicSimilarity: `n_delays` must be a whole number"),
+        ({"seed": -1}, r"DynamicSimilarity: `seed` must be a whole number, 0 or above"),
         ({"rank": 0}, r"DynamicSimilarity: `rank` must be a whole number"),
         ({"length": 1}, r"DynamicSimilarity: `length` must be a whole number"),
         ({"iterations": 0}, r"DynamicSimilarity: `iterations` must be a whole number"),

@@ -46,9 +46,9 @@ def spectrum(name: str, n: int, steps: int, transient: int, align: int, **settin
         ("cat", {}, 2, 50, 20, 50, 1e-12),
         ("henon", {}, 1000, 200, 50, 50, 0.005),
         ("lorenz63", {"dt": 0.02}, 500, 300, 2000, 400, 0.02),
-        ("rossler", {"dt": 0.05}, 500, 500, 1500, 700, 0.03),
+        ("rossler", {"dt": 0.1}, 500, 300, 600, 400, 0.25),  # as far as so coarse steps go
         pytest.param("lorenz63", {}, 500, 4000, 5000, 1500, 0.005, marks=pytest.mark.slow),
-        pytest.param("rossler", {}, 500, 5000, 5000, 5000, 0.005, marks=pytest.mark.slow),
+        pytest.param("rossler", {}, 300, 3000, 5000, 4000, 0.005, marks=pytest.mark.slow),
     ],
 )
 def test_known_systems(
@@ -64,7 +64,8 @@ def test_known_systems(
 def test_vectors_that_are_not_aligned_show_in_the_error() -> None:
     found = spectrum("lorenz63", 200, 100, 300, 20, dt=0.02)
     assert abs(found.largest - 0.9056) > 0.1
-    assert found.error[0] > 0.1
+    # It tells of more than scatter over trials; not of all that is missing: one run cannot know where it is going.
+    assert found.error[0] > 1.5 * found.trials[:, 0].std() / math.sqrt(200)
 
 
 def test_sums_that_are_exact() -> None:
@@ -110,7 +111,7 @@ def test_quiet_rate_network_has_the_spectrum_of_its_weights(leak: float) -> None
     np.testing.assert_allclose(found.exponents, exact[:5], rtol=0, atol=3e-3)
 
 
-@pytest.mark.parametrize("gain", list(THEORY))
+@pytest.mark.parametrize("gain", [pytest.param(g, marks=() if g in (1.5, 3.0) else pytest.mark.slow) for g in THEORY])
 def test_theory_of_random_networks(gain: float) -> None:
     variance, flow, step = THEORY[gain]
     found = mean_field_flow(gain)

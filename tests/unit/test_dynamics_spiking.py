@@ -43,9 +43,8 @@ def spectrum(cell: LIF, *, surrogate: bool) -> np.ndarray:
     return found.exponents
 
 
-@pytest.mark.parametrize("gain", [0.5, 3.0])
-def test_the_exact_spectrum_is_that_of_the_leaks_whatever_the_weights(gain: float) -> None:
-    found = spectrum(units(gain), surrogate=False)
+def test_the_exact_spectrum_is_that_of_the_leaks_whatever_the_weights() -> None:
+    found = spectrum(units(3.0), surrogate=False)
     np.testing.assert_allclose(found[:5], -1 / np.array(TAUS[::-1]), rtol=0, atol=1e-4)
     assert np.isneginf(found[5:]).all()  # spikes are flat
 
@@ -98,8 +97,8 @@ def test_the_rate_of_one_unit_is_that_of_the_simulation(drive: float) -> None:
         cell.w_in.fill_(1.0)
     network = Network(cell, 1, noise=GaussianNoise(sigma * math.sqrt(dt / 20.0)))
     with torch.no_grad():
-        run = network(torch.full((400, 5000, 1), drive), generator=generator(0))
-    simulated = run.activity[:, 1500:].mean(dim=(1, 2)) * 1e3 / dt
+        run = network(torch.full((400, 3000, 1), drive), generator=generator(0))
+    simulated = run.activity[:, 1000:].mean(dim=(1, 2)) * 1e3 / dt
     held = torch.tensor([[drive]]).double()
     step = rate_map(cell, noise=sigma)
     on_the_way = step.trajectory(torch.zeros(1, 1).double(), 400, held)[0]

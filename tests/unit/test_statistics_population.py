@@ -178,7 +178,7 @@ def test_decay_does_not_change_the_frequency_by_much() -> None:
     [
         (lambda: condition_averages(session(), [], dt=10.0), r"condition_averages: `by` must be one or more columns"),
         (
-            lambda: condition_averages(session(), ["choise"], dt=10.0),
+            lambda: condition_averages(session(), ["choixe"], dt=10.0),
             r"`by` must be columns.*mean 'choice'",
         ),
         (lambda: condition_averages(session(), ["choice"], dt=10.0, least=0), r"condition_averages: `least` must be"),

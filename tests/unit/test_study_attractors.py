@@ -19,7 +19,9 @@ def plan(task: AbstractTask, steps: int = 2) -> Plan:
 
 
 def test_a_memory_is_measured_and_drawn() -> None:
-    found = FlipFlopStudy(trials=8, seeds=30, longer=2, followed=20).run(plan(FlipFlop(n_bits=2, duration=400.0)))
+    found = FlipFlopStudy(trials=8, seeds=30, descent=100, longer=2, followed=20).run(
+        plan(FlipFlop(n_bits=2, duration=400.0))
+    )
     assert {"score", "long_score", "stable", "patterns", "index_sum", "saddles_joining"} <= set(found.quantities)
     assert found.quantities["index_sum"] == 1.0 and found.quantities["points"] >= 1
     assert sum(found.quantities[f"index_{i}"] for i in range(3)) == found.quantities["points"]
@@ -31,12 +33,12 @@ def test_a_memory_is_measured_and_drawn() -> None:
     ("study", "task", "kind"),
     [
         (
-            ContinuumStudy((1.0, 0.5, 0.5), "stimulus", 60.0, trials=8, samples=12, tokens=20, seeds=12),
+            ContinuumStudy((1.0, 0.5, 0.5), "stimulus", 60.0, trials=8, samples=12, tokens=20, seeds=12, descent=50),
             EvidenceAccumulation(fixation=(100.0, 100.0), delay=(0.0, 0.0)),
             "score_of_ideal",
         ),
         (
-            ContinuumStudy(settle=60.0, trials=8, samples=12, tokens=20, seeds=12),
+            ContinuumStudy(settle=60.0, trials=8, samples=12, tokens=20, seeds=12, descent=50),
             HeadDirection(duration=400.0, code=VonMises(8)),
             "slow_tau",
         ),
