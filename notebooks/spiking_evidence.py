@@ -81,7 +81,7 @@ def spiking(task: nr.AbstractTask, seed: int) -> nr.Network:
 
 network = spiking(task, 0)
 for name, weight, unit in zip(("input", "recurrent"), network.cell.weights(), ("pA", "pA"), strict=False):
-    print(f"{name} weights: standard deviation {float(weight.std()):.0f} {unit}")
+    print(f"{name} weights: standard deviation {float(weight.detach().std()):.0f} {unit}")
 
 # %% [markdown]
 # ## Training

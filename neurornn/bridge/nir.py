@@ -24,6 +24,7 @@ from neurornn.cell import LIF, Reset
 from neurornn.errors import SourceError
 from neurornn.network import Network
 from neurornn.readout import Instant, LeakyIntegrator
+from neurornn.wiring import Dense
 
 MILLI, PICO, MEGA = 1e-3, 1e-12, 1e6
 
@@ -57,7 +58,7 @@ def to_nir(network: Network, path: str | Path | None = None) -> Any:
     nir = _nir("to_nir")
     cell = _exportable(network)
     w_in, w_rec, bias, *_ = (one.detach().double().cpu().numpy() for one in cell.weights())
-    own = {name: getattr(cell, name)().detach().double().cpu().numpy() for name in cell._own}
+    own = {name: cell.get_submodule(name)().detach().double().cpu().numpy() for name in cell._own}
     nodes: dict[str, Any] = {
         "input": nir.Input(input_type=np.array([cell.n_in])),
         "afferents": nir.Affine(weight=w_in * PICO, bias=bias * PICO),
@@ -138,9 +139,11 @@ def from_nir(graph: Any, *, dt: float) -> Network:
     afferent = walk.afferent(units)
     charge, delay, tau_syn = walk.recurrent(units, n_units)
     n_in = int(np.prod(next(iter(graph.inputs.values())).input_type["input"]))
+    wiring = Dense(n_units)
     cell = LIF(
         n_in,
         n_units,
+        wiring=wiring,
         **{name: values.tolist() for name, values in own.items()},
         tau_syn=None if tau_syn is None else (tau_syn / MILLI).tolist(),
         reset=Reset.HARD,
@@ -151,7 +154,7 @@ def from_nir(graph: Any, *, dt: float) -> Network:
     capacity = MILLI * own["tau"] / (MEGA * own["resistance"]) if tau_syn is None else tau_syn
     with torch.no_grad():
         physical = charge / capacity[:, None] / (MILLI if tau_syn is None else PICO)
-        cell.wiring.weight.copy_(torch.as_tensor(physical) / cell.unit_rec.double()[:, None])
+        wiring.weight.copy_(torch.as_tensor(physical) / cell.unit_rec.double()[:, None])
         if afferent is not None:
             weight, bias = afferent
             assert cell.bias is not None

@@ -1,7 +1,7 @@
 """Integrate-and-fire units whose threshold rises with every spike."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurornn._types import State, recorded
 from neurornn.cell.base import Intervention
@@ -65,6 +65,9 @@ class AdaptiveLIF(AbstractSpiking):
     References:
         Bellec et al. (2018), doi:10.48550/arXiv.1803.09574; Bellec et al. (2020), doi:10.1038/s41467-020-17236-y.
     """
+
+    tau: nn.Module
+    resistance: nn.Module
 
     @recorded
     def __init__(

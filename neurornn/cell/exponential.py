@@ -1,7 +1,7 @@
 """Integrate-and-fire units with an exponential upstroke, without and with adaptation."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurornn import _check
 from neurornn._types import recorded
@@ -69,6 +69,10 @@ class ExpIF(AbstractSpiking):
         Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel (2003), doi:10.1523/JNEUROSCI.23-37-11628.2003.
     """
 
+    tau: nn.Module
+    resistance: nn.Module
+    v_peak: nn.Module
+
     @recorded
     def __init__(
         self,
@@ -119,7 +123,7 @@ class ExpIF(AbstractSpiking):
             train=train,
             seed=seed,
         )
-        check_peak(self)
+        check_peak(self, self.v_peak)
 
     def _passive(self) -> tuple[Tensor, Tensor]:
         return passive(self.tau(), self.resistance(), self.v_threshold() - self.v_rest())
@@ -190,6 +194,10 @@ class AdEx(AbstractSpiking):
         Brette & Gerstner (2005), doi:10.1152/jn.00686.2005.
     """
 
+    tau: nn.Module
+    resistance: nn.Module
+    v_peak: nn.Module
+
     @recorded
     def __init__(
         self,
@@ -247,7 +255,7 @@ class AdEx(AbstractSpiking):
             seed=seed,
             adapts=True,
         )
-        check_peak(self)
+        check_peak(self, self.v_peak)
 
     def _passive(self) -> tuple[Tensor, Tensor]:
         return passive(self.tau(), self.resistance(), self.v_threshold() - self.v_rest())
@@ -299,11 +307,11 @@ def peak(cell: AbstractSpiking, given: Values | None, own: dict[str, tuple[str, 
     _check.fail(type(cell).__name__, "v_peak", "given where threshold or sharpness differ between units", None, fix)
 
 
-def check_peak(cell: AbstractSpiking) -> None:
+def check_peak(cell: AbstractSpiking, v_peak: nn.Module) -> None:
     """Refuse a peak below threshold, and a reset above it."""
     for name, low in (("v_threshold", cell.v_threshold()), ("v_reset", cell.v_reset())):
-        gap = (cell.v_peak() - low).detach()
+        gap = (v_peak() - low).detach()
         if float(gap.min()) <= 0:
             at = int(gap.argmin())
             must = f"above `{name}` = {float(low[at]):g} mV"
-            _check.fail(type(cell).__name__, "v_peak", must, float(cell.v_peak()[at]))
+            _check.fail(type(cell).__name__, "v_peak", must, float(v_peak()[at]))

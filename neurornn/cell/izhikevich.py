@@ -1,6 +1,6 @@
 """Izhikevich's simple model, in physical units."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurornn._types import recorded
 from neurornn.cell.constant import Values
@@ -73,6 +73,10 @@ class Izhikevich(AbstractSpiking):
         Izhikevich (2003), doi:10.1109/TNN.2003.820440; Izhikevich (2007), doi:10.7551/mitpress/2526.001.0001.
     """
 
+    capacitance: nn.Module
+    k: nn.Module
+    v_peak: nn.Module
+
     @recorded
     def __init__(
         self,
@@ -131,7 +135,7 @@ class Izhikevich(AbstractSpiking):
             seed=seed,
             adapts=True,
         )
-        check_peak(self)
+        check_peak(self, self.v_peak)
 
     def _passive(self) -> tuple[Tensor, Tensor]:
         return self.k() * (self.v_threshold() - self.v_rest()).square() / 4, self.capacitance()

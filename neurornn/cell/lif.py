@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire units, integrated exactly."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurornn import _check
 from neurornn._types import State, recorded
@@ -84,6 +84,9 @@ class LIF(AbstractSpiking):
         Rotter & Diesmann (1999), doi:10.1007/s004220050570; Neftci, Mostafa & Zenke (2019),
         doi:10.1109/MSP.2019.2931595.
     """
+
+    tau: nn.Module
+    resistance: nn.Module
 
     @recorded
     def __init__(

@@ -78,6 +78,10 @@ class AbstractSpiking(AbstractCell):
     delays: Tensor | None
     refractory_steps: int
     reset: Reset
+    v_rest: nn.Module
+    v_threshold: nn.Module
+    v_reset: nn.Module
+    tau_syn: nn.Module
 
     def initial(self, n_trials: int) -> State:
         like = self.unit_in

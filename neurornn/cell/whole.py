@@ -105,7 +105,7 @@ def whole_sequence(cell: AbstractSpiking, x: Tensor, state: State, noise: Tensor
         own_part = inputs[:, -1, : cell.n_in] @ w_in[:, : cell.n_in].mT + steady
         own_part = own_part if flat.noise is None else own_part + flat.noise[:, -1] / span
         after["current"] = kept_current * (last[0] - own_part) / gain
-    if "adaptation" in now:
+    if adaptation is not None:
         after["adaptation"] = own["jump"] * (adaptation[0] * last[3] + run[:, -1])
     return flat.back(run), tuple(flat.back(after[name]) for name in cell.parts)
 

@@ -111,8 +111,9 @@ class Fit:
             "steps": len(self.history),
         }
         if brain is None:
-            return end_to_end(run, trials, source)
-        return on_clock(run, trials, brain, source | {"follows": str(brain.source.get("name", "unnamed"))})
+            return end_to_end(run.activity, trials, source, spikes=run.spikes, voltages=run.voltages)
+        source["follows"] = str(brain.source.get("name", "unnamed"))
+        return on_clock(run.activity, trials, brain, source, spikes=run.spikes, voltages=run.voltages)
 
     def score(self, n_trials: int = 256, *, seed: int = 0) -> pd.Series:
         """Return the task's score of each of `n_trials` new trials, named as the task names it.

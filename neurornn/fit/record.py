@@ -5,16 +5,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from torch import Tensor
 
 from neurornn import _check
 from neurornn.errors import FitError
-from neurornn.network import Run
 from neurornn.recording import Recording, Signal, ticks
 from neurornn.trials import Trials
 
 
-def end_to_end(run: Run, trials: Trials, source: dict[str, object]) -> Recording:
+def end_to_end(
+    activity: Float[Tensor, "trial time unit"],
+    trials: Trials,
+    source: dict[str, object],
+    *,
+    spikes: Float[Tensor, "trial time unit"] | None = None,
+    voltages: Float[Tensor, "trial time unit"] | None = None,
+) -> Recording:
     """Return what units did in trials laid end to end, from 0 ms, without their padding.
 
     Behaviour lies at the middle of each step, where the sample of the activity does. Conditions go into the table of
@@ -31,9 +38,9 @@ def end_to_end(run: Run, trials: Trials, source: dict[str, object]) -> Recording
     return Recording(
         t_start=0.0,
         t_stop=float(stops[-1]),
-        **_units(run, lambda values: _flat(values, lengths), _trains(run, lengths, starts)),
+        **_units(activity, voltages, dt, lambda values: _flat(values, lengths), _trains(spikes, dt, lengths, starts)),
         # A state starts anew with each trial: no interval between spikes runs from one into the next.
-        observed=_observed(run, starts, stops),
+        observed=_observed(spikes, starts, stops),
         trials=table,
         epochs=_epochs(trials, starts, lengths),
         behaviour={name: Signal(times, _flat(values, lengths)) for name, values in trials.behaviour.items()},
@@ -41,7 +48,15 @@ def end_to_end(run: Run, trials: Trials, source: dict[str, object]) -> Recording
     )
 
 
-def on_clock(run: Run, trials: Trials, brain: Recording, source: dict[str, object]) -> Recording:
+def on_clock(
+    activity: Float[Tensor, "trial time unit"],
+    trials: Trials,
+    brain: Recording,
+    source: dict[str, object],
+    *,
+    spikes: Float[Tensor, "trial time unit"] | None = None,
+    voltages: Float[Tensor, "trial time unit"] | None = None,
+) -> Recording:
     """Return what units did on the clock of `brain`: sampled every `trials.dt` ms, NaN between its trials.
 
     Spikes come with the stretches in which they were observed: the trials. Each sample takes the step in which its
@@ -76,39 +91,45 @@ def on_clock(run: Run, trials: Trials, brain: Recording, source: dict[str, objec
         t_start=brain.t_start,
         # Whole samples reach as far as the clock, to within half of one.
         t_stop=brain.t_stop,
-        **_units(run, laid, _trains(run, lengths, begun, ended)),
+        **_units(activity, voltages, dt, laid, _trains(spikes, dt, lengths, begun, ended)),
         trials=brain.trials,
         epochs=brain.epochs,
         behaviour=brain.behaviour,
-        observed=_observed(run, begun, ended),
+        observed=_observed(spikes, begun, ended),
         source=source,
     )
 
 
-def _observed(run: Run, starts: np.ndarray, stops: np.ndarray) -> dict[object, np.ndarray]:
+def _observed(spikes: Tensor | None, starts: np.ndarray, stops: np.ndarray) -> dict[object, np.ndarray]:
     """Return the stretches in which each spiking unit was seen: the trials."""
     seen = np.stack([starts, stops], axis=1)
-    return {} if run.spikes is None else dict.fromkeys(range(run.activity.shape[2]), seen)
+    return {} if spikes is None else dict.fromkeys(range(spikes.shape[2]), seen)
 
 
-def _units(run: Run, laid: Callable[[Tensor], np.ndarray], trains: list[np.ndarray] | None) -> dict[str, Any]:
+def _units(
+    activity: Tensor,
+    voltages: Tensor | None,
+    dt: float,
+    laid: Callable[[Tensor], np.ndarray],
+    trains: list[np.ndarray] | None,
+) -> dict[str, Any]:
     """Return what a recording holds of the units: activity, or spikes and perhaps potentials."""
     if trains is None:
-        return {"activity": laid(run.activity), "dt": run.dt}
-    if run.voltages is None:
+        return {"activity": laid(activity), "dt": dt}
+    if voltages is None:
         return {"spikes": trains}
-    return {"spikes": trains, "activity": laid(run.voltages), "dt": run.dt, "unit": "mV"}
+    return {"spikes": trains, "activity": laid(voltages), "dt": dt, "unit": "mV"}
 
 
 def _trains(
-    run: Run, lengths: np.ndarray, starts: np.ndarray, stops: np.ndarray | None = None
+    spikes: Tensor | None, dt: float, lengths: np.ndarray, starts: np.ndarray, stops: np.ndarray | None = None
 ) -> list[np.ndarray] | None:
     """Return the spike times of each unit, at the middle of their steps; `None` of rate units."""
-    if run.spikes is None:
+    if spikes is None:
         return None
-    fired = (run.spikes.detach().cpu() != 0).numpy() & (np.arange(run.spikes.shape[1]) < lengths[:, None])[..., None]
+    fired = (spikes.detach().cpu() != 0).numpy() & (np.arange(spikes.shape[1]) < lengths[:, None])[..., None]
     unit, trial, step = np.nonzero(np.moveaxis(fired, 2, 0))
-    times = starts[trial] + (step + 0.5) * run.dt
+    times = starts[trial] + (step + 0.5) * dt
     if stops is not None:
         kept = times < stops[trial]
         unit, times = unit[kept], times[kept]

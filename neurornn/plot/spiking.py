@@ -28,11 +28,10 @@ def _raster(firing: Firing) -> Figure:
         top.eventplot([train[train < stop] for train in trains], colors=INK, linelengths=0.9, linewidths=0.8)
         for edge in trials["stop"]:
             top.axvline(float(edge), color=NULL, lw=0.8)
-        epochs = recording.epochs[recording.epochs["start"] < stop]
         shades = {"stimulus": SECOND, "sample": SECOND, "test": SECOND, "response": THIRD}
-        for row in epochs.itertuples():
-            if row.name in shades:
-                top.axvspan(float(row.start), float(row.stop), color=shades[row.name], alpha=0.12, lw=0)  # type: ignore[arg-type]
+        for name, start, end in zip(*(recording.epochs[c].tolist() for c in ("name", "start", "stop")), strict=True):
+            if name in shades and start < stop:
+                top.axvspan(start, end, color=shades[name], alpha=0.12, lw=0)
         top.set(ylabel="unit, by rate", ylim=(-1, len(trains)), xlim=(0, stop))
         dt = float(trials["stop"].iloc[0] - trials["start"].iloc[0]) / len(firing.outputs)
         times = (np.arange(len(firing.outputs)) + 0.5) * dt
@@ -83,7 +82,7 @@ def _(answers: Answers) -> list[Figure]:
             mine = answers.table[answers.table["network"] == name]
             if not len(mine):
                 continue
-            value, answer, n = (mine[column].to_numpy(float) for column in ("value", "answer", "n"))
+            value, answer, n = (np.asarray(mine[column], dtype=float) for column in ("value", "answer", "n"))
             error = np.sqrt(np.maximum(answer * (1 - answer), 1e-9) / n)
             look: dict[str, Any] = {"color": colour, "marker": "o", "ms": 3.5, "capsize": 2}
             left.errorbar(value, answer, yerr=error, label=name, **look)

@@ -14,7 +14,7 @@ from neurornn.energy import drives
 from neurornn.errors import RecipeError
 from neurornn.fit import DrivePenalty, Objective, train
 from neurornn.fit.record import end_to_end
-from neurornn.network import Network, Run
+from neurornn.network import Network
 from neurornn.recording import Recording
 from neurornn.statistics import Mismatch, mismatch
 from neurornn.study.base import AbstractStudy, Findings, Plan
@@ -161,7 +161,7 @@ def heard_by(network: Network, task: Oddball, trials: Trials) -> tuple[Recording
     u = drives(network, run.activity, trials).abs()
     found = []
     for what, values in (("rate", run.activity), ("drive", u)):
-        seen = Run(run.outputs, values[..., : network.n_in], run.state, run.dt, run.heads)
+        seen = values[..., : network.n_in]
         found.append(task.tones(end_to_end(seen, trials, {"name": f"{what} of a network on Oddball"})))
     return found[0], found[1]
 

@@ -151,7 +151,7 @@ class SpikingStudy(AbstractStudy):
             if name != "untrained":
                 scored = one.history.dropna(subset=["score"])
                 there = scored.loc[scored["score"] >= self.enough, "step"]
-                found[f"steps_{name}"] = float(there.iloc[0]) if len(there) else float("nan")
+                found[f"steps_{name}"] = float(there.to_numpy(float)[0]) if len(there) else float("nan")
         return found
 
     def _answers(self, fits: Mapping[str, Fit], task: AbstractTask, seed: int) -> Answers:
@@ -193,7 +193,8 @@ def homogeneous(network: Network) -> Network | None:
 
 def _firing(fit: Fit, n_trials: int, seed: int) -> Firing:
     recording = fit.record(n_trials=n_trials, seed=seed)
-    shortest = float((recording.trials["stop"] - recording.trials["start"]).min())
+    start, stop = (recording.trials[edge].to_numpy(float) for edge in ("start", "stop"))
+    shortest = float((stop - start).min())
     table = spike_trains(recording, window=min(200.0, shortest / 2)).frame()
     trials = fit.task.sample(n_trials, generator=generator(seed)).select(slice(0, 1))
     with torch.no_grad():

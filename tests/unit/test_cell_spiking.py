@@ -296,7 +296,7 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
         r"LIF: `delay` must be given for 'excitatory' and 'inhibitory'",
     ),
     (lambda: LIF(1, 4, wiring=Dense(3)), r"LIF: `wiring` must be for 4 units; got 'one for 3'"),
-    (lambda: LIF(1, 4, reset="hart"), r"LIF: `reset` must be a member of Reset; got 'hart'. Did you mean 'hard'\?"),
+    (lambda: LIF(1, 4, reset="hard "), r"LIF: `reset` must be a member of Reset; got 'hard '. Did you mean 'hard'\?"),
     (lambda: LIF(1, 4, train=("taus",)), r"LIF: `train` must be names of constants.*'taus'. Did you mean 'tau'\?"),
     (lambda: LIF(2, 4, inject=True), r"LIF: `n_in` must be 1 or 4, one a unit, where inputs are injected; got 2"),
     (lambda: ShortTerm(0.0, 100.0), r"ShortTerm: `use` must be above 0; got 0.0. Nothing would ever be released"),

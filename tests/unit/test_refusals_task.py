@@ -118,6 +118,12 @@ NUMBERS: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: DelayedMatch(noise=-1.0), "DelayedMatch: `noise` must be a finite number, 0 or above; got -1.0."),
     (lambda: DelayedMatch(hold=-0.2), "DelayedMatch: `hold` must be a number in [0, 1]; got -0.2."),
+    (lambda: DelayedCopy(dt=0.0), "DelayedCopy: `dt` must be a finite number above 0; got 0.0."),
+    (lambda: DelayedCopy(n_items=1), "DelayedCopy: `n_items` must be a whole number, 2 or above; got 1."),
+    (lambda: DelayedCopy(length=0), "DelayedCopy: `length` must be a whole number, 1 or above; got 0."),
+    (lambda: DelayedCopy(item=5.0), "DelayedCopy: `item` must be at least one step of 20 ms; got 5.0."),
+    (lambda: DelayedCopy(noise=-1.0), "DelayedCopy: `noise` must be a finite number, 0 or above; got -1.0."),
+    (lambda: DelayedCopy(hold=2.0), "DelayedCopy: `hold` must be a number in [0, 1]; got 2.0."),
     (
         lambda: DelayedCopy().sample(0, generator=STREAM),
         "DelayedCopy.sample: `n_trials` must be a whole number, 1 or above; got 0.",
