@@ -3,11 +3,11 @@
 import neurornn.plot.clocks
 import neurornn.plot.experiments
 import neurornn.plot.probing
+import neurornn.plot.race
 import neurornn.plot.reactivation
 import neurornn.plot.spiking
 import neurornn.plot.timescales
 import neurornn.plot.training
-import neurornn.plot.units
-import neurornn.plot.variants  # noqa: F401  (the drawings register themselves)
+import neurornn.plot.units  # noqa: F401  (the drawings register themselves)
 from neurornn.plot.base import Figure as Figure
 from neurornn.plot.base import figures as figures
