@@ -3,10 +3,12 @@
 # What animals and networks leave behind
 from .binned import Binned as Binned
 from .bridge import from_neo as from_neo
+from .bridge import from_nir as from_nir
 from .bridge import read_nwb as read_nwb
 from .bridge import save_recording as save_recording
 from .bridge import simulated_track as simulated_track
 from .bridge import to_neo as to_neo
+from .bridge import to_nir as to_nir
 from .bridge import write_nwb as write_nwb
 from .recording import Recording as Recording
 from .recording import Signal as Signal

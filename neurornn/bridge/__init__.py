@@ -12,6 +12,8 @@ from neurornn.bridge.hdf5 import save_recording as save_recording
 from neurornn.bridge.nelpy import read_nelpy_track as read_nelpy_track
 from neurornn.bridge.neo import from_neo as from_neo
 from neurornn.bridge.neo import to_neo as to_neo
+from neurornn.bridge.nir import from_nir as from_nir
+from neurornn.bridge.nir import to_nir as to_nir
 from neurornn.bridge.nwb import read_nwb as read_nwb
 from neurornn.bridge.nwb import read_nwb_files as read_nwb_files
 from neurornn.bridge.nwb_write import write_nwb as write_nwb

@@ -51,6 +51,7 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
 BEST: dict[str, float] = {
     "decision": 1.0,
     "match": 1.0,
+    "copy": 1.0,
     "parity": 1.0,
     "bits": 1.0,
     "track": 1.0,
