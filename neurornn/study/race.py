@@ -13,10 +13,9 @@ from neurornn.curriculum.growing import AbstractGrowing
 from neurornn.network import Network
 from neurornn.study.base import Plan
 from neurornn.study.growth import Growth, grow, grow_all
+from neurornn.study.memory import PAPER
 from neurornn.study.timescales import place_of
 from neurornn.task.bits import AbstractBits
-
-PAPER = "10.48550/arXiv.2309.12927"
 
 
 @dataclass(frozen=True, eq=False)

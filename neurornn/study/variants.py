@@ -12,7 +12,8 @@ from neurornn.errors import RecipeError
 from neurornn.fit import Adam
 from neurornn.network import Network
 from neurornn.study.base import AbstractStudy, Findings, Plan
-from neurornn.study.race import PAPER, Variant, Variants, race, race_headline, race_quantities, with_cell
+from neurornn.study.memory import PAPER
+from neurornn.study.race import Variant, Variants, race, race_headline, race_quantities, with_cell
 from neurornn.study.timescales import bits_and_epoch
 from neurornn.task.bits import AbstractBits
 
