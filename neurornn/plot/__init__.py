@@ -1,7 +1,15 @@
 """Plot: every figure of the package, and the only rooms that load matplotlib."""
 
+import neurornn.plot.balanced
+import neurornn.plot.brian_parity
 import neurornn.plot.clocks
+import neurornn.plot.dynamics
 import neurornn.plot.experiments
+import neurornn.plot.manifold
+import neurornn.plot.navigation
+import neurornn.plot.neuron
+import neurornn.plot.oddball
+import neurornn.plot.predictive
 import neurornn.plot.probing
 import neurornn.plot.race
 import neurornn.plot.reactivation
