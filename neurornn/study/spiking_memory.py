@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -15,9 +14,9 @@ from neurornn.curriculum import MultiHead, SingleHead
 from neurornn.errors import RecipeError
 from neurornn.network import Network
 from neurornn.study.base import AbstractStudy, Findings, Plan
-from neurornn.study.growth import Growth, grow, grow_all, time_constants
-from neurornn.study.timescales import bits_and_epoch, place_of
-from neurornn.study.variants import PAPER, Variant, Variants, race_headline, race_quantities, slug, with_cell
+from neurornn.study.growth import Growth, time_constants
+from neurornn.study.race import Variant, Variants, race, race_headline, race_quantities, slug, with_cell
+from neurornn.study.timescales import bits_and_epoch
 from neurornn.task.bits import AbstractBits
 
 
@@ -60,28 +59,14 @@ class SpikingMemoryStudy(AbstractStudy):
             must = "spiking, with trained membrane time constants"
             _check.fail("SpikingMemoryStudy", "network.cell", must, got, fix, error=RecipeError)
         racers = dict(_racers(network, task, whole, self.last))
-        plan.say(f"training {len(racers)} networks for up to {self.epochs} epochs of {epoch} batches")
-        with place_of(self.folder, plan) as folder:
-            told = {"epochs": self.epochs, "epoch": epoch, "seed": plan.seed, "settings": settings, "task": whole}
-            trainings = {
-                name: partial(
-                    grow,
-                    one.network,
-                    one.curriculum,
-                    name=name,
-                    folder=folder / slug(name),
-                    progress=plan.progress and self.workers == 1,
-                    **told,
-                )
-                for name, one in racers.items()
-            }
-            growths = grow_all(trainings, workers=self.workers)
+        told = {"epochs": self.epochs, "epoch": epoch, "folder": self.folder, "workers": self.workers}
+        growths = race(racers, plan, settings=settings, **told)
         methods = (
             f"{network.n_units} {type(cell).__name__} units, a bit for {task.hold:g} ms; up to {self.epochs} epochs of "
             f"{epoch} batches. A stage is passed above 98 % right on fresh trials. Controls: the same time constants "
             f"left as drawn, and one time constant for all."
         )
-        variants = Variants(growths, {"Spiking units": tuple(growths)}, self.last, methods, (PAPER,))
+        variants = Variants(growths, {"Spiking units": tuple(growths)}, self.last, methods)
         found = race_quantities(variants, first=min(task.ns)) | _rates(growths, whole, plan.seed)
         parts = {"variants": variants}
         return Findings(found, growths["multi"].fit, race_headline(variants), parts, plan.notes, plan.title)

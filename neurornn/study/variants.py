@@ -1,73 +1,23 @@
-"""How memory grows with other units and other curricula than the paper's main pair: one plain race over epochs."""
+"""How memory grows with other units and other curricula than the paper's main pair."""
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from neurornn import _check
-from neurornn.cell import GRU, LSTM, AbstractCell, Form, LeakyRate
+from neurornn.cell import GRU, LSTM, Form, LeakyRate
 from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, SingleHead, Sliding
-from neurornn.curriculum.growing import AbstractGrowing
 from neurornn.errors import RecipeError
 from neurornn.fit import Adam
 from neurornn.network import Network
 from neurornn.study.base import AbstractStudy, Findings, Plan
-from neurornn.study.growth import Growth, grow, grow_all
-from neurornn.study.timescales import bits_and_epoch, place_of
+from neurornn.study.memory import PAPER
+from neurornn.study.race import Variant, Variants, race, race_headline, race_quantities, with_cell
+from neurornn.study.timescales import bits_and_epoch
 from neurornn.task.bits import AbstractBits
 
-PAPER = "10.48550/arXiv.2309.12927"
 EXECUTE = "10.48550/arXiv.1410.4615"
-
-
-@dataclass(frozen=True, eq=False)
-class Variants:
-    """How far each variant came in the same number of epochs.
-
-    Args:
-        growths: by the name of the variant.
-        groups: the variants that belong into one picture, by its title.
-        last: the largest N that was there to come to.
-        methods: how this was made.
-        references: DOIs.
-    """
-
-    growths: Mapping[str, Growth]
-    groups: Mapping[str, tuple[str, ...]]
-    last: int
-    methods: str
-    references: tuple[str, ...] = (PAPER, EXECUTE)
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row a variant: the largest N passed, epochs trained, the last score and the time constants."""
-        rows = []
-        for name, one in self.growths.items():
-            end = one.table.iloc[-1]
-            row = {"variant": name, "solved": one.solved, "epochs": one.epochs, "score": float(end["score"])}
-            rows.append(row | {column: float(end[column]) for column in ("tau_mean", "tau_sd", "tau_max")})
-        return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One racer.
-
-    Args:
-        network: where it starts from.
-        curriculum: what it is taught by.
-        task: of all of its heads.
-        settings: keyword arguments of `train` that are its own.
-    """
-
-    network: Network
-    curriculum: AbstractGrowing
-    task: AbstractBits
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,31 +76,14 @@ class VariantStudy(AbstractStudy):
             kind = type(network.cell).__name__
             _check.fail("VariantStudy", "network.cell", "LeakyRate", kind, fix, error=RecipeError)
         racers = dict(self._racers(network, task, whole))
-        plan.say(f"training {len(racers)} variants for up to {self.epochs} epochs of {epoch} batches")
-        with place_of(self.folder, plan) as folder:
-            trainings = {
-                name: partial(
-                    grow,
-                    one.network,
-                    one.curriculum,
-                    name=name,
-                    task=one.task,
-                    epochs=self.epochs,
-                    epoch=epoch,
-                    folder=folder / slug(name),
-                    settings={**settings, **one.settings},
-                    seed=plan.seed,
-                    progress=plan.progress and self.workers == 1,
-                )
-                for name, one in racers.items()
-            }
-            growths = grow_all(trainings, workers=self.workers)
+        told = {"epochs": self.epochs, "epoch": epoch, "folder": self.folder, "workers": self.workers}
+        growths = race(racers, plan, settings=settings, **told)
         methods = (
             f"Up to {self.epochs} epochs of {epoch} batches for each, up to N = {self.last}; networks of "
             f"{network.n_units} units from the same initial weights. A stage is passed above 98 % right on fresh "
             f"trials. Gated units: Adam at 0.001; all others as the recipe says."
         )
-        variants = Variants(growths, self._groups(racers), self.last, methods)
+        variants = Variants(growths, self._groups(racers), self.last, methods, (PAPER, EXECUTE))
         found = race_quantities(variants, first=min(task.ns))
         return Findings(
             found, growths["multi"].fit, race_headline(variants), {"variants": variants}, plan.notes, plan.title
@@ -198,45 +131,6 @@ class VariantStudy(AbstractStudy):
         return {title: names for title, names in found.items() if len(names) > 1}
 
 
-def with_cell(network: Network, cell: AbstractCell) -> Network:
-    """Return a network with the same encoder and readout around another cell of as many units."""
-    settings = {**network.settings, "cell": cell}
-    return type(network)(**settings)
-
-
 def _like(cell: LeakyRate, **changes: Any) -> LeakyRate:
     """Return a cell of the same build, and the same weights where nothing is changed."""
     return LeakyRate(**{**copy.deepcopy(cell.settings), **changes})
-
-
-def slug(name: str) -> str:
-    """Return the name as quantities and folders carry it: `multi, tau = 3` is `multi_tau_3`."""
-    return "_".join(name.replace(",", " ").replace("=", " ").replace(".", "p").split())
-
-
-def race_quantities(variants: Variants, *, first: int) -> dict[str, float]:
-    """Return how far each came, when it passed each N, and how far behind the trained time constants it is."""
-    named: dict[str, float] = {}
-    for name, one in variants.growths.items():
-        end = one.table.iloc[-1]
-        named[f"{slug(name)}_solved"] = float(one.solved)
-        named[f"{slug(name)}_epochs"] = one.epochs
-        named[f"{slug(name)}_score_end"] = float(end["score"])
-        for column in ("tau_mean", "tau_sd", "tau_max"):
-            named[f"{slug(name)}_{column}_end"] = float(end[column])
-        for n in range(first, variants.last + 1):
-            named[f"{slug(name)}_epoch_{n}"] = one.at(n, "epoch")
-        reference = name.partition(",")[0]
-        if reference != name and reference in ("multi", "single"):
-            named[f"{slug(name)}_behind"] = float(variants.growths[reference].solved - one.solved)
-    return named
-
-
-def race_headline(variants: Variants) -> pd.DataFrame:
-    """Return what a reader wants to know first: one row a variant."""
-    table = variants.frame().set_index("variant")
-    shown = pd.DataFrame(
-        {"largest N": table["solved"].map("{:.0f}".format), "epochs": table["epochs"].map("{:.0f}".format)}
-    )
-    shown["time constants, mean (ms)"] = [f"{tau:.2f}" if np.isfinite(tau) else "" for tau in table["tau_mean"]]
-    return shown

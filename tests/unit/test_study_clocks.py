@@ -6,24 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neurornn import (
-    SGD,
-    CrossEntropy,
-    Dense,
-    Form,
-    LeakyRate,
-    Network,
-    NoAutapses,
-    Objective,
-    Parity,
-    Recording,
-    Uniform,
-)
+from neurornn import SGD, CrossEntropy, Objective, Parity, Recording
 from neurornn.errors import RecordingError
 from neurornn.plot import figures
 from neurornn.statistics import intrinsic_timescales
 from neurornn.study import ClockStudy, Plan
 from neurornn.study.clocks import KNOWN, spiking, switching
+from tests.memory_network import a_network
 
 STUDY = ClockStudy(last=2, epochs=1, bin=10.0, stretch=60, lags=10, epoch="run", least=20, shuffles=20)
 
@@ -38,18 +27,6 @@ def a_recording(n_units: int = 8, duration: float = 3000.0) -> Recording:
 
 
 def a_plan(recording: Recording | None) -> Plan:
-    cell = LeakyRate(
-        1,
-        12,
-        tau=Uniform(1.0, 2.0),
-        dt=1.0,
-        nonlinearity="leaky_relu",
-        form=Form.UPDATE,
-        train_tau=True,
-        clamp_tau=True,
-        bias_in=Uniform(-1.0, 1.0),
-        wiring=NoAutapses(Dense(12)),
-    )
     settings = {
         "batch": 8,
         "objective": Objective({"entropy": CrossEntropy()}),
@@ -57,7 +34,7 @@ def a_plan(recording: Recording | None) -> Plan:
         "validate_every": 3,
         "n_validation": 16,
     }
-    return Plan(lambda task, seed: Network(cell, task.heads), lambda: Parity(block=8), settings, recording)
+    return Plan(lambda task, seed: a_network(task.heads, 12, seed), lambda: Parity(block=8), settings, recording)
 
 
 def test_the_known_population_decays_as_it_says_and_its_counts_have_their_means() -> None:

@@ -17,15 +17,11 @@ from neurornn import (
     BitMatch,
     CrossEntropy,
     DelayedMatch,
-    Dense,
-    Form,
     LeakyRate,
     Network,
-    NoAutapses,
     Objective,
     Parity,
     SingleHead,
-    Uniform,
     generator,
 )
 from neurornn.claim import check
@@ -36,25 +32,8 @@ from neurornn.study import Plan
 from neurornn.study.growth import Growth, grow, grow_all, network_statistics, time_constants
 from neurornn.study.robustness import Probe, ablation, noise_curve, noisy_taus, noisy_weights, relative, retraining
 from neurornn.study.timescales import TimescaleStudy
+from tests.memory_network import a_network
 from tests.tolerances import EXACT, FLOAT32
-
-
-def a_network(heads: dict[str, int] | None = None, n_units: int = 12, seed: int = 0) -> Network:
-    cell = LeakyRate(
-        1,
-        n_units,
-        tau=Uniform(1.0, 2.0),
-        dt=1.0,
-        nonlinearity="leaky_relu",
-        form=Form.UPDATE,
-        train_tau=True,
-        clamp_tau=True,
-        bias_in=Uniform(-1.0, 1.0),
-        uniform=True,
-        wiring=NoAutapses(Dense(n_units, uniform=True, seed=seed + 1)),
-        seed=seed,
-    )
-    return Network(cell, heads or {"head_0": 2}, scatter=Uniform(0.0, 0.1), seed=seed)
 
 
 def test_the_statistics_of_a_ring_are_known() -> None:

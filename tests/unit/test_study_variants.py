@@ -4,46 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from neurornn import (
-    GRU,
-    SGD,
-    CrossEntropy,
-    Dense,
-    Form,
-    LeakyRate,
-    Network,
-    NoAutapses,
-    Objective,
-    Parity,
-    Uniform,
-)
+from neurornn import GRU, SGD, CrossEntropy, Form, Network, Objective, Parity
 from neurornn.errors import RecipeError
 from neurornn.plot import figures
 from neurornn.recipe import load_fit_recipe
 from neurornn.study import Plan
 from neurornn.study.growth import time_constants
-from neurornn.study.variants import VariantStudy, slug
+from neurornn.study.race import slug
+from neurornn.study.variants import VariantStudy
+from tests.memory_network import a_network
 from tests.tolerances import EXACT
 
 STUDY = VariantStudy(last=3, epochs=2, fixed=(1.0, 2.5), window=2, step=1, continuous=2)
-
-
-def a_network(heads: dict[str, int], seed: int = 0) -> Network:
-    cell = LeakyRate(
-        1,
-        10,
-        tau=Uniform(1.0, 2.0),
-        dt=1.0,
-        nonlinearity="leaky_relu",
-        form=Form.UPDATE,
-        train_tau=True,
-        clamp_tau=True,
-        bias_in=Uniform(-1.0, 1.0),
-        uniform=True,
-        wiring=NoAutapses(Dense(10, uniform=True, seed=1)),
-        seed=seed,
-    )
-    return Network(cell, heads, scatter=Uniform(0.0, 0.1), seed=seed)
 
 
 def a_plan(**train) -> Plan:
@@ -55,7 +27,7 @@ def a_plan(**train) -> Plan:
         "validate_every": 4,
         "n_validation": 32,
     }
-    return Plan(lambda task, seed: a_network(task.heads, seed), lambda: Parity(block=16), settings | train)
+    return Plan(lambda task, seed: a_network(task.heads, 10, seed), lambda: Parity(block=16), settings | train)
 
 
 def test_all_start_alike_and_what_is_fixed_stays_so() -> None:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from neurornn.plot.base import INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel
-from neurornn.study.variants import Variants
+from neurornn.study.race import Variants
 
 COLOURS = (INK, MODEL, SECOND, THIRD, "#0b7a75", "#8a4fa3", NULL)
 """In each picture the first is what the others are held against."""
