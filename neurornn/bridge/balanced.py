@@ -138,11 +138,11 @@ def simulated_cuba(
 
     with on_target(target, seed=seed):
         dead: Any = 5 * ms
-        space = {"tau": 20 * ms, "te": 5 * ms, "ti": 10 * ms, "mV": mV}
+        space = {"tau": 20 * ms, "tau_e": 5 * ms, "tau_i": 10 * ms, "mV": mV}
         equations = """
         dv/dt = (ge + gi - (v + 49*mV))/tau : volt (unless refractory)
-        dge/dt = -ge/te : volt
-        dgi/dt = -gi/ti : volt
+        dge/dt = -ge/tau_e : volt
+        dgi/dt = -gi/tau_i : volt
         """
         groups = {
             name: brian2.NeuronGroup(
