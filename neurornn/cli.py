@@ -233,9 +233,15 @@ def data_fetch(name: Annotated[str, typer.Argument(help="a recording")]) -> None
 
 @data.command("show")
 def data_show(name: Annotated[str, typer.Argument(help="a recording: its name, or a path")]) -> None:
-    """Read a recording and say what is in it."""
-    from neurornn.source import load_recording
+    """Read a recording, or a set of images, and say what is in it."""
+    from neurornn.bridge import IMAGE_READERS
+    from neurornn.source import load_data_recipe, load_images, load_recording
 
+    if not Path(name).suffix and load_data_recipe(name).reader in IMAGE_READERS:
+        images = load_images(name)
+        for part, one in (("train", images), ("held out", images.held_out)):
+            out.print(f"{name}, {part}: {one.pictures.counts.tolist()} images a class, {one.n_pixels} pixels")
+        return
     recording = load_recording(name)
     out.print(repr(recording))
     for key, value in recording.source.items():

@@ -16,6 +16,7 @@ from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
+from neurornn.cell.parallel import Newton, Solved, in_parallel
 from neurornn.cell.spiking import AbstractSpiking
 from neurornn.readout import AbstractReadout, Instant
 
@@ -41,6 +42,7 @@ class Run:
         heads: which columns of `outputs` each readout head owns.
         spikes: `activity` of spiking cells, where no intervention clamps it to values that are no spikes.
         voltages: membrane potentials after each step, mV, where they were asked for. Shape as `activity`.
+        solved: how the steps were solved together, and whether that converged, where it was asked for.
     """
 
     outputs: Float[Tensor, "*stack trial time out"]
@@ -50,6 +52,7 @@ class Run:
     heads: Mapping[str, slice]
     spikes: Float[Tensor, "*stack trial time unit"] | None = None
     voltages: Float[Tensor, "*stack trial time unit"] | None = None
+    solved: Solved | None = None
 
     def frame(self) -> pd.DataFrame:
         """Return the outputs as a table: one row a trial and step, one column an output."""
@@ -215,6 +218,7 @@ class Network(nn.Module):
         noise: AbstractNoise | Float[Tensor, "trial time unit"] | None = None,
         scatter: Float[Tensor, "trial unit"] | None = None,
         voltages: bool = False,
+        parallel: Newton | None = None,
     ) -> Run:
         """Run a batch of trials.
 
@@ -228,6 +232,8 @@ class Network(nn.Module):
             noise: another noise than the network's own, or the very numbers to add (so that two runs can share them).
             scatter: the very numbers to add to the first state. Without them and without `generator` it is their mean.
             voltages: whether to keep the membrane potentials of spiking units, which takes the plain loop.
+            parallel: how to solve all steps together instead of one by one, without perturbations; `Run.solved` then
+                says whether that converged. It pays for few units and long trials, on a GPU.
 
         Returns:
             The run. With stacked perturbations every tensor has a leading `stack` axis, and all of the stack share
@@ -245,19 +251,24 @@ class Network(nn.Module):
         drawn = self._noise(noise, (n_trials, n_steps, self.n_units), generator)
         if act is not None and act.n_stack:
             state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
-        potentials = None
+        potentials, solved = None, None
+        if parallel is not None and (act is not None or voltages or self.reading.needs_voltages):
+            _check.fail("Network", "parallel", "absent with perturbations or voltages", parallel)
         if voltages and not self.spiking:
             _check.fail("Network", "voltages", "asked of spiking units", type(self.cell).__name__)
         if voltages or self.reading.needs_voltages:
             taken = list(self.cell.steps(inputs, state, drawn, intervention=act))
             activity, state = torch.stack([sent for sent, _ in taken], dim=-2), taken[-1][1]
             potentials = torch.stack([after[0] for _, after in taken], dim=-2)
+        elif parallel is not None:
+            solved = in_parallel(self.cell, inputs, state, drawn, how=parallel)
+            activity, state = solved.activity, solved.state
         else:
             activity, state = self.cell.rollout(inputs, state, drawn, intervention=act)
         outputs = self.read(activity, potentials)
         # A clamped unit sends a value and no spikes.
         spikes = activity if self.spiking and (act is None or act.offset is None) else None
-        return Run(outputs, activity, state, self.dt, self.heads, spikes, potentials)
+        return Run(outputs, activity, state, self.dt, self.heads, spikes, potentials, solved)
 
     def read(
         self,

@@ -35,6 +35,12 @@ TITLES = {
     "neuron": "A neuron under current clamp, and its models",
     "parity": "The same network here and in brian2",
     "quiet lesion": "Lesion in quiescence",
+    "deviance": "The oddball",
+    "sparing": "Spikes over a sequence",
+    "economy": "What sequences cost",
+    "foresight": "What the network foresees",
+    "kinds": "Units that predict and units that err",
+    "matched lesion": "Lesion, beside units that look like the lesioned ones",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""
 

@@ -16,6 +16,9 @@ from neurornn.cell.lif import LIF as LIF
 from neurornn.cell.noise import AbstractNoise as AbstractNoise
 from neurornn.cell.noise import GaussianNoise as GaussianNoise
 from neurornn.cell.noise import UniformNoise as UniformNoise
+from neurornn.cell.parallel import Newton as Newton
+from neurornn.cell.parallel import Solved as Solved
+from neurornn.cell.parallel import in_parallel as in_parallel
 from neurornn.cell.rate import Form as Form
 from neurornn.cell.rate import LeakyRate as LeakyRate
 from neurornn.cell.rate import NoiseAt as NoiseAt

@@ -172,7 +172,7 @@ class AbstractCell(nn.Module, ABC):
     ) -> Iterator[tuple[Tensor, State]]:
         """Take the steps of `loop`, and give what the units sent and the state after each of them."""
         act = intervention if intervention is not None else Intervention()
-        weights = _cut(self.weights(), act)
+        weights = cut(self.weights(), act)
         sent = act.sent(self.activity(state), -1)
         inputs = x.unbind(-2)
         noises = noise.unbind(-2) if noise is not None else (None,) * len(inputs)
@@ -183,8 +183,8 @@ class AbstractCell(nn.Module, ABC):
             yield sent, state
 
 
-def _cut(weights: tuple[Tensor, ...], act: Intervention) -> tuple[Tensor, ...]:
-    """Apply the cuts of an intervention to input and recurrent weights, gate by gate."""
+def cut(weights: tuple[Tensor, ...], act: Intervention) -> tuple[Tensor, ...]:
+    """Return the weights as an intervention cuts them, input and recurrent ones, gate by gate."""
     w_in, w_rec, *own = weights
     for_all_gates = w_rec.shape[-2] // w_rec.shape[-1]
     if act.afferents is not None:

@@ -75,6 +75,8 @@ class LeakyRate(AbstractCell):
         bias: whether units have a bias $b$, 0 at the start; or the law that it is drawn from.
         bias_in: whether the inputs bring a bias of their own, as in torch's recurrent layers, or its law. Both add up,
             so that together they learn twice as fast as one.
+        one_to_one: whether input channel $k$ drives unit $k$ alone, with a gain of 1 that is not trained, as a receptor
+            drives its cell. Units beyond the channels have no input.
         wiring: what the recurrent weights may be; `Dense` with gain 1 where absent.
         uniform: whether the initial weights (without a `wiring`, the recurrent ones, too) are even between
             $\pm 1/\sqrt{\text{fan-in}}$, as torch draws them, instead of normal with that standard deviation.
@@ -113,6 +115,7 @@ class LeakyRate(AbstractCell):
         clamp_tau: bool = False,
         bias: bool | Uniform = True,
         bias_in: bool | Uniform = False,
+        one_to_one: bool = False,
         wiring: AbstractWiring | None = None,
         uniform: bool = False,
         seed: int = 0,
@@ -136,8 +139,12 @@ class LeakyRate(AbstractCell):
             _check.fail("LeakyRate", "wiring", f"for {n_units} units", f"one for {self.wiring.n_units}")
         stream = generator(seed)
         shape = (n_units, n_in)
+        if one_to_one and n_in > n_units:
+            fix = "Take more units, or fewer channels."
+            _check.fail("LeakyRate", "one_to_one", f"with a unit for each of {n_in} channels", f"{n_units} units", fix)
         drawn = 2 * torch.rand(shape, generator=stream) - 1 if uniform else torch.randn(shape, generator=stream)
-        self.w_in = nn.Parameter(drawn / math.sqrt(n_in))
+        w_in = torch.eye(*shape) if one_to_one else drawn / math.sqrt(n_in)
+        self.w_in = nn.Parameter(w_in, requires_grad=not one_to_one)
         self.bias = _bias(bias, n_units, seed + 3)
         self.bias_in = _bias(bias_in, n_units, seed + 4)
 
@@ -153,6 +160,17 @@ class LeakyRate(AbstractCell):
         bias = own[0] if len(own) == 1 else sum(own, torch.zeros_like(leak))
         return self.w_in, self.wiring(), bias, leak
 
+    def drive(self, x: Tensor, sent: Tensor, weights: tuple[Tensor, ...] | None = None) -> Tensor:
+        r"""Return what the synapses of each unit add up to, $u = W r + W_{in} x + b$, before current and noise.
+
+        Args:
+            x: input of a step. Shape `(*, in)`.
+            sent: what the units sent at the end of the step before, $r$. Shape `(*, unit)`.
+            weights: what `weights()` returned; computed anew where absent.
+        """
+        w_in, w_rec, bias, *_ = weights if weights is not None else self.weights()
+        return sent @ w_rec.mT + x @ w_in.mT + bias
+
     def step(
         self,
         x: Tensor,
@@ -165,8 +183,7 @@ class LeakyRate(AbstractCell):
     ) -> tuple[Tensor, State]:
         w_in, w_rec, bias, leak = weights if weights is not None else self.weights()
         (h,) = state
-        r = sent if sent is not None else self.activity(state)
-        u = r @ w_rec.mT + x @ w_in.mT + bias
+        u = self.drive(x, sent if sent is not None else self.activity(state), (w_in, w_rec, bias))
         if current is not None:
             u = u + current
         if noise is not None and self.noise_at is NoiseAt.DRIVE:

@@ -141,7 +141,7 @@ def spike(above: Tensor, near: Tensor, surrogate: AbstractSurrogate, span: float
         span: $\Theta$, mV.
     """
     fired = (above > 0).to(above.dtype)
-    if not (torch.is_grad_enabled() and near.requires_grad):
+    if not torch.is_grad_enabled():  # (a tangent may ask, too, which no flag of `near` tells)
         return fired
     place = near.detach() if near is above else near.detach().clamp(max=0)
     along = near * (surrogate.bump(place) / span)

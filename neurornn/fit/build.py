@@ -25,6 +25,7 @@ from neurornn.cell import (
     Izhikevich,
     LeakyRate,
     LogNormal,
+    Newton,
     ShortTerm,
     SigmoidDerivative,
     SuperSpike,
@@ -32,14 +33,16 @@ from neurornn.cell import (
     Uniform,
     UniformNoise,
 )
-from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
+from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding, Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
     CrossEntropy,
+    DrivePenalty,
     Objective,
     SmoothnessPenalty,
     SquaredError,
+    SynapsePenalty,
     WeightPenalty,
 )
 from neurornn.fit.online import BPTT, RTRL, EProp
@@ -48,18 +51,28 @@ from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.network import Network
 from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
+    Arena,
     ArenaIntegration,
     BitMatch,
     Cartesian,
     Darting,
     DelayedCopy,
     DelayedMatch,
+    Digits,
     EvidenceAccumulation,
+    FlipFlop,
     Foraging,
+    GivenArenas,
     HeadDirection,
+    ImageSequences,
+    Navigation,
+    Oddball,
     Parity,
     PlaceCode,
+    Roaming,
+    Sensors,
     Speeds,
+    StarArenas,
     TrackIntegration,
     VonMises,
 )
@@ -74,10 +87,14 @@ _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
-_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL)
-_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
+_SENSES = (ImageSequences, Digits, Oddball)
+_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
+_MEMORIES = (FlipFlop,)
+_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
+_AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
+_ENERGIES = (DrivePenalty, SynapsePenalty)
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
@@ -89,10 +106,14 @@ TYPES: dict[str, type] = {
         _WIRINGS,
         _NOISES,
         _TASKS,
+        _MEMORIES,
         _WORLDS,
+        _SENSES,
         _TRAINING,
         _CURRICULA,
         _OBJECTIVES,
+        _ENERGIES,
+        _AMONG_WALLS,
     )
     for kind in room
 }

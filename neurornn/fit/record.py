@@ -32,6 +32,8 @@ def end_to_end(run: Run, trials: Trials, source: dict[str, object]) -> Recording
         t_start=0.0,
         t_stop=float(stops[-1]),
         **_units(run, lambda values: _flat(values, lengths), _trains(run, lengths, starts)),
+        # A state starts anew with each trial: no interval between spikes runs from one into the next.
+        observed=_observed(run, starts, stops),
         trials=table,
         epochs=_epochs(trials, starts, lengths),
         behaviour={name: Signal(times, _flat(values, lengths)) for name, values in trials.behaviour.items()},
@@ -70,7 +72,6 @@ def on_clock(run: Run, trials: Trials, brain: Recording, source: dict[str, objec
 
     begun, ended = (brain.trials[edge].to_numpy(float) for edge in ("start", "stop"))
     ended = np.minimum(ended, begun + lengths * dt)
-    seen = np.stack([begun, ended], axis=1)
     return Recording(
         t_start=brain.t_start,
         # Whole samples reach as far as the clock, to within half of one.
@@ -79,9 +80,15 @@ def on_clock(run: Run, trials: Trials, brain: Recording, source: dict[str, objec
         trials=brain.trials,
         epochs=brain.epochs,
         behaviour=brain.behaviour,
-        observed={} if run.spikes is None else {unit: seen for unit in range(run.activity.shape[2])},
+        observed=_observed(run, begun, ended),
         source=source,
     )
+
+
+def _observed(run: Run, starts: np.ndarray, stops: np.ndarray) -> dict[object, np.ndarray]:
+    """Return the stretches in which each spiking unit was seen: the trials."""
+    seen = np.stack([starts, stops], axis=1)
+    return {} if run.spikes is None else dict.fromkeys(range(run.activity.shape[2]), seen)
 
 
 def _units(run: Run, laid: Callable[[Tensor], np.ndarray], trains: list[np.ndarray] | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from neurornn.cell import Newton
 from neurornn.network import Network, Run
 from neurornn.trials import Trials
 
@@ -22,13 +23,14 @@ class Roll(nn.Module):
         network: the network.
         chunk: steps a stretch; 0 runs the trial whole.
         voltages: whether membrane potentials are kept.
+        parallel: how steps are solved together; one by one where absent.
     """
 
-    def __init__(self, network: Network, chunk: int, *, voltages: bool = False) -> None:
+    def __init__(self, network: Network, chunk: int, *, voltages: bool = False, parallel: Newton | None = None) -> None:
         super().__init__()
         self.network = network
         self.chunk = chunk
-        self.voltages = voltages
+        self.how = {"voltages": voltages, "parallel": parallel}
 
     def forward(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None, scatter: Tensor | None = None) -> Run:
         """Run a batch of `(trial, time, in)`; start, noise and scatter as `Network.forward` takes them."""
@@ -37,7 +39,7 @@ class Roll(nn.Module):
         if 0 < self.chunk < inputs.shape[1]:
             run = self._in_stretches(inputs, start, noise, scatter)
         else:
-            run = self.network(inputs, start=start, noise=noise, scatter=scatter, voltages=self.voltages)
+            run = self.network(inputs, start=start, noise=noise, scatter=scatter, **self.how)
         # Losses are sums over many steps: they are made in the precision of the weights.
         return replace(run, outputs=run.outputs.to(self.network.readout))
 
@@ -57,7 +59,7 @@ class Roll(nn.Module):
         return replace(runs[-1], outputs=outputs, activity=activity, spikes=spikes, voltages=voltages)
 
     def _stretch(self, inputs: Tensor, state: tuple[Tensor, ...], noise: Tensor | None) -> Run:
-        return self.network(inputs, state=state, noise=noise, voltages=self.voltages)
+        return self.network(inputs, state=state, noise=noise, **self.how)
 
 
 def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from neurornn import _check
+from neurornn.cell import Newton
 from neurornn.curriculum import AbstractCurriculum, Stage, Stages, check_stage
 from neurornn.errors import FitError
 from neurornn.fit.build import outline
@@ -52,6 +53,7 @@ class Plan:
     precision: Precision
     chunk: int
     gradient: AbstractGradient
+    parallel: Newton | None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "n_validation"):
@@ -89,6 +91,7 @@ def train(
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
     gradient: AbstractGradient | None = None,
+    parallel: Newton | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -116,12 +119,13 @@ def train(
         checkpoint_every: steps between two writings of it.
         snapshots: a folder for the weights at the end of each stage that was passed, which `neurornn.fit.snapshot`
             reads; none where absent.
-        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint` the
-            same call goes on from there. 0 for no such end.
+        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint`
+            the same call goes on from there. 0 for no such end.
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
         gradient: the way to the gradient; backpropagation through time, `BPTT()`, where absent.
+        parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -155,6 +159,7 @@ def train(
         precision=precision,
         chunk=chunk,
         gradient=gradient if gradient is not None else BPTT(),
+        parallel=parallel,
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
     ends = time.monotonic() + 60 * _check.not_negative("train", "minutes", minutes) if minutes else math.inf
@@ -215,7 +220,8 @@ class _Keeper:
 def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper, ends: float) -> None:
     """Take steps until they are used up, patience ends, the curriculum does, or the clock says so."""
     network = session.network
-    model = team.share(Roll(network, plan.chunk, voltages=plan.objective.needs_voltages), network.device)
+    roll = Roll(network, plan.chunk, voltages=plan.objective.needs_voltages, parallel=plan.parallel)
+    model = team.share(roll, network.device)
     named = {name: p for name, p in network.named_parameters() if p.requires_grad}
     # Looking at numbers makes a GPU wait for them; on a CPU they are there.
     every = 1 if network.device.type == "cpu" else 10

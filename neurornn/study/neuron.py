@@ -11,7 +11,7 @@ from neurornn.cell import LIF, AbstractSpiking, AdaptiveLIF, AdEx
 from neurornn.recording import Recording
 from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
 from neurornn.study.clamp import Clamp, clamp_sweeps
-from neurornn.study.neuron_fit import Found, Gradient, Search
+from neurornn.study.neuron_fit import Evolution, Found, Gradient
 from neurornn.study.neuron_kinds import RANGES
 from neurornn.study.neuron_score import Answer, answer, slowing
 
@@ -62,7 +62,7 @@ def fit_neuron(
     recording: Recording | Clamp,
     kind: type[AbstractSpiking],
     *,
-    optimiser: Gradient | Search | None = None,
+    optimiser: Gradient | Evolution | None = None,
     refractory: float = 2.0,
     dt: float = 0.1,
     seed: int = 0,
@@ -75,7 +75,7 @@ def fit_neuron(
     Args:
         recording: a current clamp, as `load_recording("current_clamp_regular")` gives, or its `clamp_sweeps`.
         kind: `LIF`, `AdaptiveLIF` or `AdEx`.
-        optimiser: `Gradient()` where absent; `Search()` needs no gradient.
+        optimiser: `Gradient()` where absent; `Evolution()` needs no gradient.
         refractory: absolute refractory period, ms.
         dt: time step, ms; the recording is averaged into it.
         seed: of starts and search.
@@ -159,7 +159,7 @@ class NeuronStudy(AbstractStudy):
         clamp = clamp_sweeps(needs_recording("NeuronStudy", plan), dt=self.dt)
         optimisers = {
             "gradient": Gradient(starts=self.starts, steps=self.gradient_steps),
-            "search": Search(size=self.size, generations=self.generations),
+            "search": Evolution(size=self.size, generations=self.generations),
         }
         fits: dict[str, NeuronFit] = {}
         for model, kind in MODELS.items():
@@ -180,7 +180,7 @@ class NeuronStudy(AbstractStudy):
             found["fi_known_error"] = float(np.abs(clamp.rates()[order] - self.published).max())
         methods = (
             f"Sweeps at {self.dt:g} ms; every second step, in order of the current, held out. Gradient: Adam along the "
-            f"surrogate gradient from {self.starts} starts, {self.gradient_steps} steps. Search: differential "
+            f"surrogate gradient from {self.starts} starts, {self.gradient_steps} steps. Evolution: differential "
             f"evolution (scipy), {self.generations} generations of {self.size}. Both lower the same loss (potential "
             f"before the first spike, number of spikes so far) within the same bounds. Held out: rate during the step, "
             f"coincidence factor within 4 ms, potential away from spikes; slowing: last against first interval of the "

@@ -80,7 +80,7 @@ class Gradient:
 
 
 @dataclass(frozen=True)
-class Search:
+class Evolution:
     """Differential evolution (scipy) over the same ranges and the same loss; a generation is one population.
 
     Args:
@@ -96,7 +96,7 @@ class Search:
         from scipy.optimize import differential_evolution
 
         begun, history = time.perf_counter(), []
-        _check.count("Search", "generations", self.generations)
+        _check.count("Evolution", "generations", self.generations)
 
         def measure(shares: np.ndarray) -> np.ndarray:
             values = candidates(kind, shares.reshape(len(RANGES[kind]), -1))

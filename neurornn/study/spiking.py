@@ -193,7 +193,8 @@ def homogeneous(network: Network) -> Network | None:
 
 def _firing(fit: Fit, n_trials: int, seed: int) -> Firing:
     recording = fit.record(n_trials=n_trials, seed=seed)
-    table = spike_trains(recording, window=200.0).frame()
+    shortest = float((recording.trials["stop"] - recording.trials["start"]).min())
+    table = spike_trains(recording, window=min(200.0, shortest / 2)).frame()
     trials = fit.task.sample(n_trials, generator=generator(seed)).select(slice(0, 1))
     with torch.no_grad():
         outputs = fit.network(trials.inputs, generator=generator(seed)).outputs

@@ -110,8 +110,8 @@ class DelayedCopy(AbstractTask):
 
     def score(self, trials: Trials, outputs: Float[Tensor, "*stack trial time out"]) -> Float[Tensor, "*stack trial"]:
         """Return the fraction of items whose output has the largest mean in its slot."""
-        named = [trials.conditions[f"item_{k + 1}"].to_numpy() for k in range(self.length)]
-        items = torch.tensor(named).to(outputs.device).T  # (trial, slot)
+        names = [f"item_{k + 1}" for k in range(self.length)]
+        items = torch.tensor(trials.conditions[names].to_numpy()).to(outputs.device)  # (trial, slot)
         response = trials.epoch("response").to(outputs)
         slots = torch.stack([self._slot(k, trials.epochs["response"], response) for k in range(self.length)])
         means = torch.einsum("...btk,sbt->...bsk", outputs[..., 1:], slots.to(outputs))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from neurornn import LIF, AdaptiveLIF, AdEx, ExpIF, Gradient, Recording, Search, Signal, figures, fit_neuron
+from neurornn import LIF, AdaptiveLIF, AdEx, Evolution, ExpIF, Gradient, Recording, Signal, figures, fit_neuron
 from neurornn.errors import RecordingError
 from neurornn.study import Clamp, NeuronFits, NeuronStudy, Plan, clamp_sweeps
 from neurornn.study.neuron_fit import _clip
@@ -124,8 +124,8 @@ def test_gradients_are_clipped_candidate_by_candidate() -> None:
     )
 
 
-@pytest.mark.parametrize("optimiser", [Gradient(starts=8, steps=6), Search(size=8, generations=6)])
-def test_both_optimisers_go_down_and_are_repeated(optimiser: Gradient | Search, clamp: Clamp) -> None:
+@pytest.mark.parametrize("optimiser", [Gradient(starts=8, steps=6), Evolution(size=8, generations=6)])
+def test_both_optimisers_go_down_and_are_repeated(optimiser: Gradient | Evolution, clamp: Clamp) -> None:
     one, same = (fit_neuron(clamp, LIF, optimiser=optimiser, seed=1) for _ in range(2))
     assert one.found.values == same.found.values
     assert one.found.history[-1] < one.found.history[0]
@@ -183,14 +183,14 @@ def test_impossible_fits_are_refused(clamp: Clamp) -> None:
         fit_neuron(clamp, LIF, optimiser=Gradient(starts=10))
     with pytest.raises(ValueError, match="Gradient: `steps` must be a whole number"):
         fit_neuron(clamp, LIF, optimiser=Gradient(starts=8, steps=0))
-    with pytest.raises(ValueError, match="Search: `generations` must be a whole number"):
-        fit_neuron(clamp, LIF, optimiser=Search(size=8, generations=0))
+    with pytest.raises(ValueError, match="Evolution: `generations` must be a whole number"):
+        fit_neuron(clamp, LIF, optimiser=Evolution(size=8, generations=0))
 
 
 @pytest.mark.slow
 def test_known_constants_are_found_again(clamp: Clamp) -> None:
     """By the search, from steps that hold them: a neuron that is one of ours has its constants back."""
-    found = fit_neuron(clamp, AdaptiveLIF, optimiser=Search(size=64, generations=300), seed=0)
+    found = fit_neuron(clamp, AdaptiveLIF, optimiser=Evolution(size=64, generations=300), seed=0)
     assert found.held_out.fi_error < 2.0
     assert found.found.values["tau"] == pytest.approx(TRUTH["tau"], rel=0.1)
     assert found.found.values["resistance"] == pytest.approx(TRUTH["resistance"], rel=0.1)
