@@ -1,6 +1,7 @@
 """Balanced networks of excitation and inhibition, simulated by brian2 at their published parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +12,6 @@ from neurornn.recording import Recording
 
 SETTLING = 500.0
 """What is simulated before the recording starts, ms: many times every time constant of these networks."""
-
-
-def read_brunel(
-    files: Mapping[str, Path],
-    *,
-    seed: int = 0,
-    n_excitatory: int = 10_000,
-    inhibition: float = 5.0,
-    drive: float = 2.0,
-    duration: float = 2000.0,
-    recorded: int = 500,
-    target: str = "cpp_standalone",
-) -> Recording:
-    """Return `simulated_brunel`; the reader of data recipes of that name, which have no files."""
-    return simulated_brunel(
-        seed,
-        n_excitatory=n_excitatory,
-        inhibition=inhibition,
-        drive=drive,
-        duration=duration,
-        recorded=recorded,
-        target=target,
-    )
-
-
-def read_cuba(
-    files: Mapping[str, Path],
-    *,
-    seed: int = 0,
-    n_units: int = 4000,
-    duration: float = 2000.0,
-    target: str = "cpp_standalone",
-) -> Recording:
-    """Return `simulated_cuba`; the reader of data recipes of that name, which have no files."""
-    return simulated_cuba(seed, n_units=n_units, duration=duration, target=target)
 
 
 def simulated_brunel(
@@ -172,11 +138,11 @@ def simulated_cuba(
 
     with on_target(target, seed=seed):
         dead: Any = 5 * ms
-        space = {"tau": 20 * ms, "te": 5 * ms, "ti": 10 * ms, "mV": mV}
+        space = {"tau": 20 * ms, "tau_e": 5 * ms, "tau_i": 10 * ms, "mV": mV}
         equations = """
         dv/dt = (ge + gi - (v + 49*mV))/tau : volt (unless refractory)
-        dge/dt = -ge/te : volt
-        dgi/dt = -gi/ti : volt
+        dge/dt = -ge/tau_e : volt
+        dgi/dt = -gi/tau_i : volt
         """
         groups = {
             name: brian2.NeuronGroup(
@@ -212,3 +178,16 @@ def _run(
     network = brian2.Network(*objects, *groups.values(), *monitors, *rates)
     network.run((SETTLING + duration) * brian2.ms)
     return from_brian2(*monitors, *rates, source={"simulated": True, **source}).between(SETTLING, SETTLING + duration)
+
+
+def _reader(simulate: Callable[..., Recording]) -> Callable[..., Recording]:
+    """Return a simulation as a reader of data recipes, which have no files for it; its options are its arguments."""
+
+    @wraps(simulate)
+    def read(files: Mapping[str, Path], **options: Any) -> Recording:
+        return simulate(**options)
+
+    return read
+
+
+read_brunel, read_cuba = _reader(simulated_brunel), _reader(simulated_cuba)

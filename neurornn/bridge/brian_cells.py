@@ -17,6 +17,7 @@ from neurornn.cell import (
     Izhikevich,
     LeakyRate,
     Reset,
+    ShortTerm,
 )
 
 UNITS = {
@@ -171,20 +172,24 @@ def _spiking(cell: AbstractSpiking) -> BrianCell:
         states["adaptation"] = kind.unit
         reset.append("adaptation += jump")
     if cell.short_term is not None:
-        lines += ["dresources/dt = (1 - resources)/tau_recovery : 1", "released : 1"]
-        constants |= {"use": "", "tau_recovery": "ms"}
-        states["resources"] = ""
-        if cell.short_term.tau_facilitation:
-            lines.append("dutilisation/dt = -utilisation/tau_facilitation : 1")
-            constants["tau_facilitation"], states["utilisation"] = "ms", ""
-            reset += ["utilisation += use*(1 - utilisation)", "released = utilisation*resources"]
-        else:
-            reset.append("released = use*resources")
-        reset.append("resources -= released")
+        own, needed, kept, then = _short_term(cell.short_term)
+        lines, constants, states, reset = lines + own, constants | needed, states | kept, reset + then
     lines.append("drive = injected(t, i) : amp")
     lines += [f"{name} : {SI[unit]} (constant)" for name, unit in constants.items()]
     arrives = "current" if filtered else "arrived"
     return BrianCell("\n".join(lines), kind.method, constants, states, kind.spike, "\n".join(reset), arrives, before)
+
+
+def _short_term(plasticity: ShortTerm) -> tuple[list[str], dict[str, str], dict[str, str], list[str]]:
+    """Return equations, constants, states and what a spike does, which releases what is read where it arrives."""
+    lines = ["dresources/dt = (1 - resources)/tau_recovery : 1", "released : 1"]
+    constants, states, used = {"use": "", "tau_recovery": "ms"}, {"resources": ""}, "use"
+    reset = []
+    if plasticity.tau_facilitation:
+        lines.append("dutilisation/dt = -utilisation/tau_facilitation : 1")
+        constants["tau_facilitation"], states["utilisation"], used = "ms", "", "utilisation"
+        reset.append("utilisation += use*(1 - utilisation)")
+    return lines, constants, states, [*reset, f"released = {used}*resources", "resources -= released"]
 
 
 _FUNCTIONS = {

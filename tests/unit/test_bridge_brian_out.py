@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from neurornn import GRU, LIF, BrianModel, LeakyRate, Network, ShortTerm, to_brian2
+from neurornn import GRU, LIF, BrianModel, Dense, LeakyRate, Network, ShortTerm, to_brian2
 from neurornn.bridge.brian_target import on_target
 
 
 def clamped() -> LIF:
-    return LIF(1, 3, reset="hard", refractory=2.0, inject=True).double()
+    return LIF(1, 3, reset="hard", refractory=2.0, inject=True, wiring=Dense(3)).double()
 
 
 def test_currents_may_come_with_their_unit() -> None:
