@@ -1,10 +1,17 @@
 """What is measured of one recording, of an animal or a network."""
 
+from neurornn.statistics.averages import Averages as Averages
+from neurornn.statistics.averages import condition_averages as condition_averages
 from neurornn.statistics.border import BorderScore as BorderScore
+from neurornn.statistics.coincidence import coincidence_factor as coincidence_factor
+from neurornn.statistics.coincidence import matched as matched
 from neurornn.statistics.decay import Decays as Decays
 from neurornn.statistics.decay import decays as decays
 from neurornn.statistics.decoding import Decoding as Decoding
 from neurornn.statistics.decoding import decode as decode
+from neurornn.statistics.demixed import DemixedPCA as DemixedPCA
+from neurornn.statistics.demixed import demixed_pca as demixed_pca
+from neurornn.statistics.demixed import marginalised as marginalised
 from neurornn.statistics.density import Divergence as Divergence
 from neurornn.statistics.density import histogram_divergence as histogram_divergence
 from neurornn.statistics.density import kde_divergence as kde_divergence
@@ -31,6 +38,12 @@ from neurornn.statistics.likelihood import bits_per_spike as bits_per_spike
 from neurornn.statistics.mapscore import AbstractMapScore as AbstractMapScore
 from neurornn.statistics.mapscore import MapScores as MapScores
 from neurornn.statistics.mapscore import map_scores as map_scores
+from neurornn.statistics.meanfield import MeanField as MeanField
+from neurornn.statistics.meanfield import brunel_stationary as brunel_stationary
+from neurornn.statistics.meanfield import siegert_cv as siegert_cv
+from neurornn.statistics.meanfield import siegert_rate as siegert_rate
+from neurornn.statistics.mismatch import Mismatch as Mismatch
+from neurornn.statistics.mismatch import mismatch as mismatch
 from neurornn.statistics.movement import Movement as Movement
 from neurornn.statistics.movement import movement as movement
 from neurornn.statistics.nonnegative import AbstractNonNegative as AbstractNonNegative
@@ -45,6 +58,8 @@ from neurornn.statistics.remapping import Remapping as Remapping
 from neurornn.statistics.remapping import remapping as remapping
 from neurornn.statistics.replay import Replay as Replay
 from neurornn.statistics.replay import replay as replay
+from neurornn.statistics.rotation import Rotations as Rotations
+from neurornn.statistics.rotation import jpca as jpca
 from neurornn.statistics.spatial import SpatialProfile as SpatialProfile
 from neurornn.statistics.spatial import spatial_profile as spatial_profile
 from neurornn.statistics.spiketrain import SpikeTrains as SpikeTrains
@@ -54,6 +69,8 @@ from neurornn.statistics.subspace import Overlap as Overlap
 from neurornn.statistics.subspace import n_components as n_components
 from neurornn.statistics.subspace import participation_ratio as participation_ratio
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
+from neurornn.statistics.synchrony import Correlations as Correlations
+from neurornn.statistics.synchrony import correlations as correlations
 from neurornn.statistics.timescale import Timescales as Timescales
 from neurornn.statistics.timescale import autocorrelation as autocorrelation
 from neurornn.statistics.timescale import autocorrelation_time as autocorrelation_time

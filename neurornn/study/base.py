@@ -60,7 +60,7 @@ class Findings:
 
     Args:
         quantities: every number that a gate may ask for, by name.
-        fit: the trained network.
+        fit: the trained network; none where the study trains none.
         headline: what a reader wants to know first, as a small table; nothing where empty.
         parts: the results that a page shows, by name, in reading order.
         notes: sentences that a reader must see first (a simulated recording, units left out ...).
@@ -68,7 +68,7 @@ class Findings:
     """
 
     quantities: Mapping[str, float]
-    fit: Fit
+    fit: Fit | None = None
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ def needs_recording(owner: str, plan: Plan) -> Recording:
 
 
 @contextmanager
-def workplace(folder: str, plan: Plan) -> Iterator[Path]:
+def place_of(folder: str, plan: Plan) -> Iterator[Path]:
     """Give the folder in which checkpoints of this recipe and seed are kept: a temporary one where none is named."""
     if folder:
         place = Path(folder) / plan.name / f"seed_{plan.seed}"

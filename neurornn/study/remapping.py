@@ -16,7 +16,7 @@ from neurornn.fit import Fit
 from neurornn.observer import AbstractObserver, ParticleFilter, PathIntegration
 from neurornn.recording import Recording
 from neurornn.statistics import PlaceBins, Remapping, remapping
-from neurornn.study.base import AbstractStudy, Findings, Plan, taught, workplace
+from neurornn.study.base import AbstractStudy, Findings, Plan, place_of, taught
 from neurornn.study.localising import Localisation, asked, localise, with_arenas
 from neurornn.study.placing import since
 from neurornn.task import Navigation
@@ -138,7 +138,7 @@ class RemappingStudy(AbstractStudy):
             )
         control = with_arenas(task, radii=self.alike)
         fits = {}
-        with workplace(self.folder, plan) as place:
+        with place_of(self.folder, plan) as place:
             for name, home, steps in (("main", task, 0), ("similar", control, self.control_steps)):
                 plan.say(f"training, {name}")
                 fits[name] = taught(plan, home, place / f"{name}.safetensors", steps=steps)

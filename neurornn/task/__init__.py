@@ -13,8 +13,13 @@ from neurornn.task.code import Cartesian as Cartesian
 from neurornn.task.code import Layout as Layout
 from neurornn.task.code import PlaceCode as PlaceCode
 from neurornn.task.code import VonMises as VonMises
+from neurornn.task.copying import DelayedCopy as DelayedCopy
 from neurornn.task.decision import EvidenceAccumulation as EvidenceAccumulation
+from neurornn.task.flipflop import FlipFlop as FlipFlop
 from neurornn.task.heading import HeadDirection as HeadDirection
+from neurornn.task.images import AbstractImages as AbstractImages
+from neurornn.task.images import Digits as Digits
+from neurornn.task.images import Images as Images
 from neurornn.task.match import BitMatch as BitMatch
 from neurornn.task.memory import DelayedMatch as DelayedMatch
 from neurornn.task.motion import AbstractMotion as AbstractMotion
@@ -22,10 +27,13 @@ from neurornn.task.motion import Darting as Darting
 from neurornn.task.motion import Foraging as Foraging
 from neurornn.task.navigation import Navigation as Navigation
 from neurornn.task.navigation import Start as Start
+from neurornn.task.oddball import Oddball as Oddball
+from neurornn.task.oddball import Role as Role
 from neurornn.task.parity import Parity as Parity
 from neurornn.task.roaming import Roaming as Roaming
 from neurornn.task.sensors import Readings as Readings
 from neurornn.task.sensors import Sensors as Sensors
+from neurornn.task.sequence import ImageSequences as ImageSequences
 from neurornn.task.speeds import Speeds as Speeds
 from neurornn.task.track import TrackIntegration as TrackIntegration
 from neurornn.task.walls import Walls as Walls
