@@ -102,6 +102,17 @@ from .task import TrackIntegration as TrackIntegration
 from .task import VonMises as VonMises
 from .trials import Trials as Trials
 
+# The best that could be done, and tasks in a closed loop
+from .bridge.gym import GymWorld as GymWorld
+from .bridge.gym import to_gym as to_gym
+from .observer import AbstractObserver as AbstractObserver
+from .observer import ParticleFilter as ParticleFilter
+from .observer import PathIntegration as PathIntegration
+from .observer import SingleHypothesis as SingleHypothesis
+from .world import AbstractWorld as AbstractWorld
+from .world import GoalFinding as GoalFinding
+from .world import TwoArmedBandit as TwoArmedBandit
+
 # Training
 from .curriculum import AbstractCurriculum as AbstractCurriculum
 from .curriculum import Combined as Combined
@@ -119,6 +130,7 @@ from .fit import SGD as SGD
 from .fit import AbstractGradient as AbstractGradient
 from .fit import AbstractTerm as AbstractTerm
 from .fit import ActivityPenalty as ActivityPenalty
+from .fit import ActorCritic as ActorCritic
 from .fit import Adam as Adam
 from .fit import Constant as Constant
 from .fit import Cosine as Cosine
@@ -138,13 +150,18 @@ from .fit import WeightPenalty as WeightPenalty
 from .fit import build as build
 from .fit import describe as describe
 from .fit import train as train
+from .fit import train_agent as train_agent
 from .kernel import backend as backend
 
 # What is measured of any recording
+from .statistics import BorderScore as BorderScore
+from .statistics import GridScore as GridScore
 from .statistics import PlaceBins as PlaceBins
 from .statistics import condition_averages as condition_averages
 from .statistics import correlations as correlations
 from .statistics import decode as decode
+from .statistics import dimensions as dimensions
+from .statistics import direction_tuning as direction_tuning
 from .statistics import demixed_pca as demixed_pca
 from .statistics import drift_field as drift_field
 from .statistics import encode as encode
@@ -153,10 +170,12 @@ from .statistics import intrinsic_timescales as intrinsic_timescales
 from .statistics import jpca as jpca
 from .statistics import kde_divergence as kde_divergence
 from .statistics import laps as laps
+from .statistics import map_scores as map_scores
 from .statistics import mismatch as mismatch
 from .statistics import observe as observe
 from .statistics import participation_ratio as participation_ratio
 from .statistics import rate_maps as rate_maps
+from .statistics import remapping as remapping
 from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap

@@ -126,7 +126,7 @@ class ParticleFilter(AbstractObserver):
         noise = torch.randn(2, *cloud.weights.shape, generator=generator)
         heading = readings.heading[:, t, None] + sensors.heading_noise * noise[0]
         # An animal that did not move did not feel which way it faces.
-        anywhere = math.pi * noise[0].erf() if not bool(readings.moved[:, t].all()) else heading
+        anywhere = math.pi * (noise[0] / math.sqrt(2)).erf() if not bool(readings.moved[:, t].all()) else heading
         heading = torch.where(readings.moved[:, t, None], heading, anywhere)
         length = readings.stride[:, t, None] / (1 + sensors.speed_noise * noise[1]).clamp(min=0.3)
         position = cloud.position + length[..., None] * torch.stack([heading.cos(), heading.sin()], dim=-1)

@@ -54,14 +54,14 @@ def _errors(found: Localisation) -> Figure:
 
 def _paths(found: Localisation) -> Figure:
     """Draw some trials in their arenas, with particles where they were kept."""
-    rows = len(found.examples)
     steps = sorted(found.examples[0].clouds) or [len(found.times) - 1]
-    with canvas(3.0 * len(steps), 3.1 * rows) as drawing:
-        axes = drawing.subplots(rows, len(steps), squeeze=False, sharex=True, sharey=True)
-        for example, line in zip(found.examples, axes, strict=True):
-            for step, axis in zip(steps, line, strict=True):
-                _trial(axis, example, step)
-        for step, axis in zip(steps, axes[0], strict=True):
+    shown = [(example, step) for example in found.examples for step in steps]
+    columns = len(steps) if len(steps) > 1 else len(found.examples)
+    rows = len(shown) // columns
+    with canvas(9.0, 9.0 / columns * rows) as drawing:
+        axes = drawing.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axis, (example, step) in zip(axes.ravel(), shown, strict=True):
+            _trial(axis, example, step)
             axis.set_title(f"step {step + 1}")
         axes[0, 0].legend(fontsize=7, loc="upper left")
         cloud = "Dots: particles, the heavier the darker. " if found.examples[0].clouds else ""
@@ -69,7 +69,7 @@ def _paths(found: Localisation) -> Figure:
             drawing,
             title="Some trials.",
             caption="The path up to that step (line, ring: now), and where network and particle filter think the "
-            f"animal is (last ten steps). {cloud}One row a trial.",
+            f"animal is (last ten steps). {cloud}".strip(),
             alt="Paths in a polygon, with the positions that the network and the particle filter answered.",
         )
 

@@ -99,7 +99,7 @@ def needs_recording(owner: str, plan: Plan) -> Recording:
 
 
 @contextmanager
-def workplace(folder: str, plan: Plan) -> Iterator[Path]:
+def place_of(folder: str, plan: Plan) -> Iterator[Path]:
     """Give the folder in which checkpoints of this recipe and seed are kept: a temporary one where none is named."""
     if folder:
         place = Path(folder) / plan.name / f"seed_{plan.seed}"

@@ -18,9 +18,9 @@ from neurornn.network import Network
 from neurornn.recording import Recording
 from neurornn.source import load_recording
 from neurornn.statistics import intrinsic_timescales
-from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
+from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording, place_of
 from neurornn.study.growth import Growth, grow, grow_all
-from neurornn.study.timescales import bits_and_epoch, place_of
+from neurornn.study.timescales import bits_and_epoch
 from neurornn.task.bits import AbstractBits
 
 Counts = Float[np.ndarray, "stretch bin unit"]

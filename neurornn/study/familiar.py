@@ -7,7 +7,7 @@ import numpy as np
 from neurornn._types import generator
 from neurornn.observer import ParticleFilter, PathIntegration, SingleHypothesis
 from neurornn.statistics import Dimensions, PlaceBins, dimensions
-from neurornn.study.base import AbstractStudy, Findings, Plan, taught, workplace
+from neurornn.study.base import AbstractStudy, Findings, Plan, place_of, taught
 from neurornn.study.localising import Localisation, asked, localise
 from neurornn.study.placing import Placing, placing
 
@@ -53,7 +53,7 @@ class FamiliarArenaStudy(AbstractStudy):
 
     def run(self, plan: Plan) -> Findings:
         task = asked(plan.task(), plan.seed)
-        with workplace(self.folder, plan) as place:
+        with place_of(self.folder, plan) as place:
             plan.say("training")
             fit = taught(plan, task, place / "main.safetensors")
         plan.say("localising, beside the observers")

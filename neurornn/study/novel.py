@@ -7,7 +7,7 @@ from neurornn._types import generator
 from neurornn.errors import RecipeError
 from neurornn.fit import Fit
 from neurornn.observer import AbstractObserver, ParticleFilter, PathIntegration, SingleHypothesis
-from neurornn.study.base import AbstractStudy, Findings, Plan, taught, workplace
+from neurornn.study.base import AbstractStudy, Findings, Plan, place_of, taught
 from neurornn.study.localising import Localisation, asked, localise, with_arenas
 from neurornn.task import Navigation, Start
 
@@ -49,7 +49,7 @@ class NovelArenaStudy(AbstractStudy):
         single = with_arenas(task, n=1)
         novel = with_arenas(task, n=0)
         fits = {}
-        with workplace(self.folder, plan) as place:
+        with place_of(self.folder, plan) as place:
             for name, home, steps in (("main", task, 0), ("specialist", single, self.specialist_steps)):
                 plan.say(f"training, {name}")
                 fits[name] = taught(plan, home, place / f"{name}.safetensors", steps=steps)

@@ -14,9 +14,9 @@ from neurornn._types import generator
 from neurornn.errors import RecipeError
 from neurornn.fit import Fit
 from neurornn.observer import AbstractObserver, ParticleFilter, PathIntegration
-from neurornn.recording import Recording
+from neurornn.recording import Recording, Signal
 from neurornn.statistics import PlaceBins, Remapping, remapping
-from neurornn.study.base import AbstractStudy, Findings, Plan, taught, workplace
+from neurornn.study.base import AbstractStudy, Findings, Plan, place_of, taught
 from neurornn.study.localising import Localisation, asked, localise, with_arenas
 from neurornn.study.placing import since
 from neurornn.task import Navigation
@@ -138,7 +138,7 @@ class RemappingStudy(AbstractStudy):
             )
         control = with_arenas(task, radii=self.alike)
         fits = {}
-        with workplace(self.folder, plan) as place:
+        with place_of(self.folder, plan) as place:
             for name, home, steps in (("main", task, 0), ("similar", control, self.control_steps)):
                 plan.say(f"training, {name}")
                 fits[name] = taught(plan, home, place / f"{name}.safetensors", steps=steps)
@@ -226,6 +226,25 @@ class RemappingStudy(AbstractStudy):
 
 
 def in_arena(recording: Recording, number: int) -> Recording:
-    """Return the recording with only the trials in one arena."""
-    inside = recording.trials["arena"].to_numpy() == number
-    return recording.with_trials(recording.trials.iloc[np.flatnonzero(inside)])
+    """Return a recording of a network with only the trials in one arena, laid end to end.
+
+    It holds nothing else: a long recording is binned many times, once for each pair of arenas.
+    """
+    assert recording.activity is not None and recording.dt is not None
+    dt = recording.dt
+    trials = recording.trials.iloc[np.flatnonzero(recording.trials["arena"].to_numpy() == number)]
+    edges = [np.rint((trials[name].to_numpy(dtype=float) - recording.t_start) / dt) for name in ("start", "stop")]
+    rows = [np.arange(first, last, dtype=np.int64) for first, last in zip(*edges, strict=True)]
+    inside = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+    stops = dt * np.cumsum([len(row) for row in rows])
+    times = dt * (np.arange(len(inside)) + 0.5)
+    return Recording(
+        0.0,
+        float(stops[-1]) if rows else 0.0,
+        activity=np.asarray(recording.activity)[inside],
+        dt=dt,
+        trials=trials.assign(start=np.r_[0.0, stops[:-1]], stop=stops),
+        behaviour={
+            name: Signal(times, signal.values[inside], signal.unit) for name, signal in recording.behaviour.items()
+        },
+    )

@@ -1,8 +1,6 @@
 """How memory grows under two curricula: one head at a time, or all heads together."""
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,7 @@ from neurornn.curriculum import MultiHead, SingleHead
 from neurornn.errors import RecipeError
 from neurornn.network import Network
 from neurornn.statistics import decays, n_components
-from neurornn.study.base import AbstractStudy, Findings, Plan
+from neurornn.study.base import AbstractStudy, Findings, Plan, place_of
 from neurornn.study.growth import STATISTICS, Growth, grow, grow_all
 from neurornn.study.memory import (
     Curricula,
@@ -248,16 +246,6 @@ def bits_and_epoch(plan: Plan, owner: str) -> tuple[AbstractBits, int, dict[str,
         must, fix = "the training steps of one epoch", "Add [train] validate_every = 200."
         _check.fail(owner, "train.validate_every", must, None, fix, error=RecipeError)
     return task, settings.pop("validate_every"), settings
-
-
-@contextmanager
-def place_of(folder: str, plan: Plan) -> Iterator[Path]:
-    """Give the folder in which checkpoints of this recipe and seed are kept."""
-    if folder:
-        yield Path(folder) / plan.name / f"seed_{plan.seed}"
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        yield Path(temporary)
 
 
 def _fair(task: AbstractBits) -> AbstractBits:

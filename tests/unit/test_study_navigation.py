@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neurornn import LSTM, Network
+from neurornn import LSTM, Network, train
 from neurornn.errors import RecipeError
 from neurornn.plot import figures
 from neurornn.recipe import load_fit_recipe
+from neurornn.statistics import PlaceBins, rate_maps
 from neurornn.study import FamiliarArenaStudy, NovelArenaStudy, Plan, RemappingStudy
 from neurornn.study.localising import asked
+from neurornn.study.placing import since
+from neurornn.study.remapping import in_arena
 from neurornn.task import Arena, GivenArenas, Navigation, StarArenas, Start
 
 SMALL = {"trials": 8, "particles": 30, "examples": 1}
@@ -69,6 +72,18 @@ def test_several_arenas():
     assert len(maps.frame()) == 3 and found.parts["recognition"].chance == 0.5
     for part in found.parts.values():
         assert figures(part) and part.methods and part.references
+
+
+def test_one_arena_of_a_recording_is_its_trials_and_nothing_else():
+    task = Navigation(StarArenas(2), identify=True, duration=10_000.0)
+    network = Network(LSTM(task.n_in, 5, dt=task.dt), task.heads)
+    fit = train(network, task, steps=1, batch=2, progress=False)
+    whole = since(fit.record(n_trials=30), 4)
+    part = in_arena(whole, 1)
+    chosen = whole.with_trials(whole.trials[whole.trials["arena"] == 1])
+    place = PlaceBins("position", 6, task.arenas.extent, dt=500.0, smooth=0.0, min_occupancy=0.0)
+    np.testing.assert_allclose(rate_maps(part, place).maps, rate_maps(chosen, place).maps, equal_nan=True)
+    assert part.duration == pytest.approx(17 * 500.0 * len(chosen.trials))
 
 
 def test_tasks_that_a_study_cannot_use_are_refused():

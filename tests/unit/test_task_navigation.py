@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from neurornn import generator
-from neurornn.task import Arena, GivenArenas, Navigation, PlaceCode, Sensors, StarArenas, Start
+from neurornn import GRU, LSTM, LeakyRate, Network, generator
+from neurornn.fit import CrossEntropy, Objective, SquaredError, train
+from neurornn.task import Arena, Cartesian, GivenArenas, Navigation, PlaceCode, Sensors, StarArenas, Start
 
 EXACT = Sensors(speed_noise=0.0, heading_noise=0.0, distance_noise=0.0, angle_noise=0.0)
 BOX = GivenArenas((Arena(((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)), landmarks=((0.0, 0.9), (-0.9, 0.0))),))
@@ -96,6 +97,19 @@ def test_a_told_start_is_where_the_trial_begins():
 def test_without_touch_the_channels_stay_silent():
     trials = drawn(Navigation(sensors=Sensors(touch=False)))
     assert (trials.inputs[..., 2:6] == 0).all()
+
+
+@pytest.mark.parametrize("code", [Cartesian(), PlaceCode(49, 0.1)], ids=["cartesian", "place cells"])
+@pytest.mark.parametrize("kind", [LSTM, GRU, LeakyRate])
+def test_every_cell_learns_it_in_every_code(kind, code):
+    task = Navigation(code=code, duration=10_000.0)
+    more = {"tau": 2000.0} if kind is LeakyRate else {}
+    network = Network(kind(task.n_in, 24, dt=task.dt, **more), task.heads)
+    terms = {"position": SquaredError() if isinstance(code, Cartesian) else CrossEntropy()}
+    fit = train(network, task, steps=25, batch=16, objective=Objective(terms), learning_rate=1e-2, progress=False)
+    loss = fit.history["loss"]
+    assert loss[-5:].mean() < 0.95 * loss[0]
+    assert fit.score(16).notna().all()
 
 
 @pytest.mark.parametrize(
