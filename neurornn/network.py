@@ -10,12 +10,14 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from neurornn import _check
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
+from neurornn.kernel import Noise
 
 
 @runtime_checkable
@@ -192,7 +194,7 @@ class Network(nn.Module):
         state: State | None = None,
         generator: torch.Generator | None = None,
         perturb: Sequence[Perturbs] | Intervention = (),
-        noise: AbstractNoise | Float[Tensor, "trial time unit"] | None = None,
+        noise: AbstractNoise | Float[Tensor, "trial time unit"] | Noise | None = None,
         scatter: Float[Tensor, "trial unit"] | None = None,
     ) -> Run:
         """Run a batch of trials.
@@ -223,27 +225,35 @@ class Network(nn.Module):
         drawn = self._noise(noise, (n_trials, n_steps, self.n_units), generator)
         if act is not None and act.n_stack:
             state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
-        activity, state = self.cell.rollout(inputs, state, drawn, intervention=act)
-        return Run(self.read(activity), activity, state, self.dt, self.heads)
+        read = {"readout": self.readout, "shift": self.readout_bias}
+        outputs, activity, state = self.cell.read_out(inputs, state, drawn, intervention=act, **read)
+        return Run(outputs, activity, state, self.dt, self.heads)
+
+    def draw_noise(self, n_trials: int, n_steps: int, generator: torch.Generator) -> Tensor | Noise | None:
+        """Return the network's own noise for a whole batch, `(trial, time, unit)`; `None` where it has none."""
+        return self._noise(None, (n_trials, n_steps, self.n_units), generator)
 
     def read(self, activity: Float[Tensor, "*stack trial time unit"]) -> Float[Tensor, "*stack trial time out"]:
         """Return what the readout makes of `activity`."""
-        outputs = activity @ self.readout.mT
-        return outputs if self.readout_bias is None else outputs + self.readout_bias
+        return functional.linear(activity, self.readout, self.readout_bias)
 
     def untrained(self, seed: int) -> "Network":
         """Return a new network of the same build with fresh initial weights: the null of every comparison."""
         return rebuilt(self, seed)
 
     def _noise(
-        self, noise: AbstractNoise | Tensor | None, shape: tuple[int, ...], generator: torch.Generator | None
-    ) -> Tensor | None:
-        if isinstance(noise, Tensor):
+        self,
+        noise: AbstractNoise | Tensor | Noise | None,
+        shape: tuple[int, int, int],
+        generator: torch.Generator | None,
+    ) -> Tensor | Noise | None:
+        if isinstance(noise, Tensor | Noise):
             return noise
         source = noise if noise is not None else self.noise
         if generator is None or source == source.scaled(0.0):
             return None
-        return source.draw(shape, dt=self.dt, generator=generator).to(self.readout)
+        made = source.on_demand(shape, dt=self.dt, generator=generator)
+        return made if isinstance(made, Noise) else made.to(self.readout)
 
 
 def combine(perturb: Sequence[Perturbs], network: Network, n_trials: int, n_steps: int) -> Intervention | None:

@@ -225,23 +225,54 @@ class LeakyRate(AbstractCell):
         *,
         intervention: Intervention | None = None,
     ) -> tuple[Tensor, State]:
-        given = [x, *state] if noise is None else [x, *state, noise]
+        _, activity, after = self._sequence(x, state, noise, intervention, None)
+        return activity, after
+
+    def read_out(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | kernel.Noise | None = None,
+        *,
+        readout: Tensor,
+        shift: Tensor | None = None,
+        intervention: Intervention | None = None,
+    ) -> tuple[Tensor, Tensor, State]:
+        outputs, activity, after = self._sequence(x, state, noise, intervention, kernel.Read(readout, shift))
+        return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
+
+    def _sequence(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | kernel.Noise | None,
+        intervention: Intervention | None,
+        read: kernel.Read | None,
+    ) -> tuple[Tensor | None, Tensor, State]:
+        """Run by a kernel where one does all that is asked, else by the loop, which leaves the reading to others."""
+        act = None if intervention is None or intervention == Intervention() else intervention
         gate = _GATES.get(self.f)
-        acts = intervention is not None and intervention != Intervention()
-        if acts or gate is None or type(self) is not LeakyRate or not _whole(self, given):
-            return self.loop(x, state, noise, intervention=intervention)
-        w_in, w_rec, bias, leak = self.weights()
-        engine = kernel.engine(*given, w_in, w_rec, bias, leak, gate=gate)
-        if engine is None:
-            return self.loop(x, state, noise)
-        sides = torch.broadcast_shapes(state[0].shape[:-1], *(one.shape[:-2] for one in (x, *given[2:])))
+        engine, acted, weights = None, None, None
+        if gate is not None and type(self) is LeakyRate and _whole(self, x, state[0], noise):
+            weights = self.weights()
+            tensors = [x, *state, *weights, *(one for one in (noise, *(read or ())) if isinstance(one, Tensor))]
+            engine = kernel.engine(*tensors, gate=gate)
+            if act is not None and engine is not None:
+                acted = _as_kernel(act, self.activity(state), x, noise, engine, tensors)
+        if gate is None or weights is None or engine is None or (act is not None and acted is None):
+            loud = noise.tensor(x) if isinstance(noise, kernel.Noise) else noise
+            return None, *self.loop(x, state, loud, intervention=act)
+        sides = torch.broadcast_shapes(state[0].shape[:-1], x.shape[:-2], () if noise is None else noise.shape[:-2])
         n_trials = math.prod(sides)
-        flat = [one.expand(*sides, *one.shape[-2:]).reshape(n_trials, *one.shape[-2:]) for one in (x, *given[2:])]
-        sent, last = kernel.leaky_sequence(
+        if act is None and noise is not None and (isinstance(noise, Tensor) or len(sides) > 1):
+            noise = noise if isinstance(noise, Tensor) else noise.tensor(x)
+            noise = noise.expand(*sides, *noise.shape[-2:]).reshape(n_trials, *noise.shape[-2:])
+        w_in, w_rec, bias, leak = weights
+        sent, last, outputs = kernel.leaky_sequence(
             engine,
-            flat[0],
+            x.expand(*sides, *x.shape[-2:]).reshape(n_trials, *x.shape[-2:]) if act is None else x,
             state[0].expand(*sides, self.n_units).reshape(n_trials, self.n_units),
-            flat[1] if noise is not None else None,
+            noise,
             w_in=w_in,
             w_rec=_factors(self.wiring, w_rec),
             bias=bias,
@@ -249,8 +280,11 @@ class LeakyRate(AbstractCell):
             place=kernel.Place[self.form.name],
             gate=gate,
             noise_in_drive=self.noise_at is NoiseAt.DRIVE,
+            read=read,
+            act=acted,
         )
-        return sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
+        outputs = None if outputs is None else outputs.reshape(*sides, *outputs.shape[-2:])
+        return outputs, sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
 
 
 _GATES = {
@@ -273,14 +307,40 @@ def _bias(told: bool | Uniform, n_units: int, seed: int) -> nn.Parameter | None:
     return nn.Parameter(law.draw((n_units,), generator=generator(seed))) if told else None
 
 
-def _whole(cell: LeakyRate, given: list[Tensor]) -> bool:
+def _whole(cell: LeakyRate, x: Tensor, h: Tensor, noise: Tensor | kernel.Noise | None) -> bool:
     """Tell whether input, state and noise have the sizes of the cell; what does not is the loop's to refuse."""
-    x, h, *noise = given
-    return (
-        x.shape[-1] == cell.n_in
-        and h.shape[-1] == cell.n_units
-        and all(one.shape[-2:] == (x.shape[-2], cell.n_units) for one in noise)
-    )
+    fits = x.shape[-1] == cell.n_in and h.shape[-1] == cell.n_units
+    return fits and (noise is None or noise.shape[-2:] == (x.shape[-2], cell.n_units))
+
+
+def _as_kernel(
+    act: Intervention,
+    activity: Tensor,
+    x: Tensor,
+    noise: Tensor | kernel.Noise | None,
+    engine: kernel.Engine,
+    tensors: list[Tensor],
+) -> kernel.Act | None:
+    """Return an intervention as the kernels know it, `None` where none does it: cuts, and runs that are trained."""
+    trained = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+    if not engine.WHOLE or trained or act.synapses is not None or act.afferents is not None:
+        return None
+    first = act.sent(activity, -1)
+    stacked = first.shape == activity.shape and activity.ndim <= 3 and activity.shape[-2] == len(x)
+    if not stacked or x.ndim != 3 or (noise is not None and len(noise.shape) != 3):
+        return None
+    whole = (len(activity) if activity.ndim == 3 else 1, *x.shape[:2], activity.shape[-1])
+    parts = [_four(one) for one in (act.gain, act.offset, act.current)]
+    given = [one for one in parts if one is not None]
+    if any(n not in (1, most) for one in given for n, most in zip(one.shape, whole, strict=True)):
+        return None
+    if any(one.dtype != x.dtype for one in given):
+        return None
+    return kernel.Act(*parts, first=first.reshape(-1, activity.shape[-1]))
+
+
+def _four(part: Tensor | None) -> Tensor | None:
+    return None if part is None else part.reshape((1,) * (4 - part.ndim) + part.shape)
 
 
 def _fits(tau: float | Sequence[float], n_units: int) -> bool:
