@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from neurornn.fit.fit import Fit
+from neurornn.fit.provenance import versions
 from neurornn.plot import Figure, figures
 
 TITLES = {
@@ -30,7 +31,16 @@ TITLES = {
     "replay": "Replay in rest",
     "noise": "How much noise quiescence needs",
     "targeted": "Targeted reactivation",
+    "balanced": "A balanced network",
+    "neuron": "A neuron under current clamp, and its models",
+    "parity": "The same network here and in brian2",
     "quiet lesion": "Lesion in quiescence",
+    "deviance": "The oddball",
+    "sparing": "Spikes over a sequence",
+    "economy": "What sequences cost",
+    "foresight": "What the network foresees",
+    "kinds": "Units that predict and units that err",
+    "matched lesion": "Lesion, beside units that look like the lesioned ones",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""
 
@@ -66,7 +76,7 @@ class _Section:
 
 
 def report(
-    fit: Fit,
+    fit: Fit | None,
     *,
     title: str = "",
     notes: Sequence[str] = (),
@@ -76,7 +86,7 @@ def report(
     """Return one self-contained page about a fit and what was measured of it.
 
     Args:
-        fit: the trained network.
+        fit: the trained network; `None` for results without one.
         title: of the page; the task's name where absent.
         notes: sentences that stand across the top (a simulated recording, units left out ...).
         headline: the table at the top: what a reader wants to know first.
@@ -90,13 +100,15 @@ def report(
         >>> def page_of(fit, hurt, quiet):
         ...     return report(fit, lesion=hurt, reactivation=quiet).save("report.html")
     """
-    sections = [_section(name, part) for name, part in {"training": fit, **parts}.items()]
+    training = {} if fit is None else {"training": fit}
+    sections = [_section(name, part) for name, part in {**training, **parts}.items()]
     references = dict.fromkeys(doi for part in parts.values() for doi in getattr(part, "references", ()))
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("neurornn") / "page.html.j2").read_text(encoding="utf-8")
     )
+    named = "Results" if fit is None else f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
     html = template.render(
-        title=title or f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}",
+        title=title or named,
         notes=notes,
         headline=headline.to_html(border=0) if headline is not None and len(headline) else "",
         sections=sections,
@@ -123,8 +135,10 @@ def _section(name: str, part: Any) -> _Section:
     )
 
 
-def _facts(fit: Fit) -> list[tuple[str, str]]:
+def _facts(fit: Fit | None) -> list[tuple[str, str]]:
     """Return what a reader needs to make the network again."""
+    if fit is None:
+        return list(versions().items())
     facts = [("network", repr(fit.recipe.get("network", ""))), ("task", repr(fit.recipe.get("task", "")))]
     facts.append(("seed", str(fit.seed)))
     facts.extend((name, str(value)) for name, value in fit.versions.items())

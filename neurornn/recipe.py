@@ -70,8 +70,8 @@ class FitRecipe(_AbstractStrict):
 
     about: About
     study: dict[str, Any]
-    task: dict[str, Any]
-    network: dict[str, Any]
+    task: dict[str, Any] = {}
+    network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     recording: Named | None = None
     seed: int = 0

@@ -1,9 +1,8 @@
 """Leaky rate units: the discrete family of the field, its members chosen by parameters."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,11 @@ from torch.nn import functional
 from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.constant import ClampedTau, LogTau, Values, spread_out
+from neurornn.cell.flat import flattened, whole
 from neurornn.cell.law import Uniform
+from neurornn.cell.member import member
 from neurornn.wiring import AbstractWiring, Dense, LowRank
-
-E = TypeVar("E", bound=Enum)
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -54,40 +54,6 @@ class NoiseAt(Enum):
     DRIVE = "drive"
 
 
-class LogTau(nn.Module):
-    r"""Time constants that stay above `dt` whatever the optimiser does: $\tau = \Delta t + e^{\theta}$.
-
-    The parameter lives on a logarithmic scale, its gradient never dies, and the leak $a = \Delta t/\tau$ stays in
-    $(0, 1)$.
-    """
-
-    def __init__(self, tau: Tensor, dt: float, trainable: bool) -> None:
-        super().__init__()
-        self.dt = dt
-        self.theta = nn.Parameter(torch.log((tau - dt).clamp(min=1e-3 * dt)), requires_grad=trainable)
-
-    def forward(self) -> Tensor:
-        """Return the time constants, ms. Shape `(unit,)`."""
-        return self.dt + torch.exp(self.theta)
-
-
-class ClampedTau(nn.Module):
-    r"""Time constants optimised as they are and clamped at `dt`: $\tau_{eff} = \max(\tau, \Delta t)$.
-
-    Below `dt` the gradient is exactly zero, so a time constant that gets there stays there. Some published networks
-    were trained so; `LogTau` is the stable choice.
-    """
-
-    def __init__(self, tau: Tensor, dt: float, trainable: bool) -> None:
-        super().__init__()
-        self.dt = dt
-        self.raw = nn.Parameter(tau.clone(), requires_grad=trainable)
-
-    def forward(self) -> Tensor:
-        """Return the time constants, ms. Shape `(unit,)`."""
-        return self.raw.clamp(min=self.dt)
-
-
 class LeakyRate(AbstractCell):
     r"""Leaky rate units.
 
@@ -109,6 +75,8 @@ class LeakyRate(AbstractCell):
         bias: whether units have a bias $b$, 0 at the start; or the law that it is drawn from.
         bias_in: whether the inputs bring a bias of their own, as in torch's recurrent layers, or its law. Both add up,
             so that together they learn twice as fast as one.
+        one_to_one: whether input channel $k$ drives unit $k$ alone, with a gain of 1 that is not trained, as a receptor
+            drives its cell. Units beyond the channels have no input.
         wiring: what the recurrent weights may be; `Dense` with gain 1 where absent.
         uniform: whether the initial weights (without a `wiring`, the recurrent ones, too) are even between
             $\pm 1/\sqrt{\text{fan-in}}$, as torch draws them, instead of normal with that standard deviation.
@@ -138,7 +106,7 @@ class LeakyRate(AbstractCell):
         n_in: int,
         n_units: int,
         *,
-        tau: float | Sequence[float] | Uniform = 100.0,
+        tau: Values = 100.0,
         dt: float = 20.0,
         nonlinearity: str | Callable[[Tensor], Tensor] = "relu",
         form: Form | str = Form.RATE,
@@ -147,6 +115,7 @@ class LeakyRate(AbstractCell):
         clamp_tau: bool = False,
         bias: bool | Uniform = True,
         bias_in: bool | Uniform = False,
+        one_to_one: bool = False,
         wiring: AbstractWiring | None = None,
         uniform: bool = False,
         seed: int = 0,
@@ -155,17 +124,13 @@ class LeakyRate(AbstractCell):
         self.n_in = _check.count("LeakyRate", "n_in", n_in)
         self.n_units = _check.count("LeakyRate", "n_units", n_units)
         self.dt = _check.positive("LeakyRate", "dt", dt)
-        self.form = _member("form", Form, form)
-        self.noise_at = _member("noise_at", NoiseAt, noise_at)
+        self.form = member("LeakyRate", "form", Form, form)
+        self.noise_at = member("LeakyRate", "noise_at", NoiseAt, noise_at)
         self.nonlinearity = nonlinearity
         self.f = _function(nonlinearity)
         # Streams of their own: what is drawn here leaves the other weights of a seed as they are.
-        if isinstance(tau, Uniform):
-            tau = tau.draw((self.n_units,), generator=generator(seed + 2)).tolist()
-        if not _fits(tau, self.n_units):
-            _check.fail("LeakyRate", "tau", f"one number or {n_units} of them", tau)
-        taus = torch.as_tensor(tau, dtype=torch.get_default_dtype()).expand(self.n_units).clone()
-        if bool((taus < self.dt).any()) or not bool(torch.isfinite(taus).all()):
+        taus = spread_out("LeakyRate", "tau", tau, self.n_units, seed=seed + 2)
+        if bool((taus < self.dt).any()):
             must, got = f"at least `dt` = {self.dt:g} ms everywhere", f"{float(taus.min()):g} ms"
             _check.fail("LeakyRate", "tau", must, got, "Take a smaller `dt`, or longer time constants.")
         self.tau = (ClampedTau if clamp_tau else LogTau)(taus, self.dt, train_tau)
@@ -174,8 +139,12 @@ class LeakyRate(AbstractCell):
             _check.fail("LeakyRate", "wiring", f"for {n_units} units", f"one for {self.wiring.n_units}")
         stream = generator(seed)
         shape = (n_units, n_in)
+        if one_to_one and n_in > n_units:
+            fix = "Take more units, or fewer channels."
+            _check.fail("LeakyRate", "one_to_one", f"with a unit for each of {n_in} channels", f"{n_units} units", fix)
         drawn = 2 * torch.rand(shape, generator=stream) - 1 if uniform else torch.randn(shape, generator=stream)
-        self.w_in = nn.Parameter(drawn / math.sqrt(n_in))
+        w_in = torch.eye(*shape) if one_to_one else drawn / math.sqrt(n_in)
+        self.w_in = nn.Parameter(w_in, requires_grad=not one_to_one)
         self.bias = _bias(bias, n_units, seed + 3)
         self.bias_in = _bias(bias_in, n_units, seed + 4)
 
@@ -191,6 +160,17 @@ class LeakyRate(AbstractCell):
         bias = own[0] if len(own) == 1 else sum(own, torch.zeros_like(leak))
         return self.w_in, self.wiring(), bias, leak
 
+    def drive(self, x: Tensor, sent: Tensor, weights: tuple[Tensor, ...] | None = None) -> Tensor:
+        r"""Return what the synapses of each unit add up to, $u = W r + W_{in} x + b$, before current and noise.
+
+        Args:
+            x: input of a step. Shape `(*, in)`.
+            sent: what the units sent at the end of the step before, $r$. Shape `(*, unit)`.
+            weights: what `weights()` returned; computed anew where absent.
+        """
+        w_in, w_rec, bias, *_ = weights if weights is not None else self.weights()
+        return sent @ w_rec.mT + x @ w_in.mT + bias
+
     def step(
         self,
         x: Tensor,
@@ -203,8 +183,7 @@ class LeakyRate(AbstractCell):
     ) -> tuple[Tensor, State]:
         w_in, w_rec, bias, leak = weights if weights is not None else self.weights()
         (h,) = state
-        r = sent if sent is not None else self.activity(state)
-        u = r @ w_rec.mT + x @ w_in.mT + bias
+        u = self.drive(x, sent if sent is not None else self.activity(state), (w_in, w_rec, bias))
         if current is not None:
             u = u + current
         if noise is not None and self.noise_at is NoiseAt.DRIVE:
@@ -253,26 +232,25 @@ class LeakyRate(AbstractCell):
         act = None if intervention is None or intervention == Intervention() else intervention
         gate = _GATES.get(self.f)
         engine, acted, weights = None, None, None
-        if gate is not None and type(self) is LeakyRate and _whole(self, x, state[0], noise):
+        if gate is not None and type(self) is LeakyRate and whole(self.n_in, self.n_units, x, state, noise):
             weights = self.weights()
             tensors = [x, *state, *weights, *(one for one in (noise, *(read or ())) if isinstance(one, Tensor))]
             engine = kernel.engine(*tensors, gate=gate)
             if act is not None and engine is not None:
                 acted = _as_kernel(act, self.activity(state), x, noise, engine, tensors)
         if gate is None or weights is None or engine is None or (act is not None and acted is None):
-            loud = noise.tensor(x) if isinstance(noise, kernel.Noise) else noise
-            return None, *self.loop(x, state, loud, intervention=act)
-        sides = torch.broadcast_shapes(state[0].shape[:-1], x.shape[:-2], () if noise is None else noise.shape[:-2])
-        n_trials = math.prod(sides)
-        if act is None and noise is not None and (isinstance(noise, Tensor) or len(sides) > 1):
-            noise = noise if isinstance(noise, Tensor) else noise.tensor(x)
-            noise = noise.expand(*sides, *noise.shape[-2:]).reshape(n_trials, *noise.shape[-2:])
+            return None, *self.loop(x, state, kernel.numbers(noise, x), intervention=act)
+        if act is not None:
+            sides, given = state[0].shape[:-1], (x, state[0].reshape(-1, self.n_units), noise)
+        else:
+            alone = x.ndim > 3 or state[0].ndim > 2 or not isinstance(noise, kernel.Noise)
+            loud = kernel.numbers(noise, x) if alone else None
+            flat = flattened(x, state, loud)
+            sides, given = flat.sides, (flat.x, flat.state[0], flat.noise if alone else noise)
         w_in, w_rec, bias, leak = weights
         sent, last, outputs = kernel.leaky_sequence(
             engine,
-            x.expand(*sides, *x.shape[-2:]).reshape(n_trials, *x.shape[-2:]) if act is None else x,
-            state[0].expand(*sides, self.n_units).reshape(n_trials, self.n_units),
-            noise,
+            *given,
             w_in=w_in,
             w_rec=_factors(self.wiring, w_rec),
             bias=bias,
@@ -307,12 +285,6 @@ def _bias(told: bool | Uniform, n_units: int, seed: int) -> nn.Parameter | None:
     return nn.Parameter(law.draw((n_units,), generator=generator(seed))) if told else None
 
 
-def _whole(cell: LeakyRate, x: Tensor, h: Tensor, noise: Tensor | kernel.Noise | None) -> bool:
-    """Tell whether input, state and noise have the sizes of the cell; what does not is the loop's to refuse."""
-    fits = x.shape[-1] == cell.n_in and h.shape[-1] == cell.n_units
-    return fits and (noise is None or noise.shape[-2:] == (x.shape[-2], cell.n_units))
-
-
 def _as_kernel(
     act: Intervention,
     activity: Tensor,
@@ -329,10 +301,10 @@ def _as_kernel(
     stacked = first.shape == activity.shape and activity.ndim <= 3 and activity.shape[-2] == len(x)
     if not stacked or x.ndim != 3 or (noise is not None and len(noise.shape) != 3):
         return None
-    whole = (len(activity) if activity.ndim == 3 else 1, *x.shape[:2], activity.shape[-1])
+    size = (len(activity) if activity.ndim == 3 else 1, *x.shape[:2], activity.shape[-1])
     parts = [_four(one) for one in (act.gain, act.offset, act.current)]
     given = [one for one in parts if one is not None]
-    if any(n not in (1, most) for one in given for n, most in zip(one.shape, whole, strict=True)):
+    if any(n not in (1, most) for one in given for n, most in zip(one.shape, size, strict=True)):
         return None
     if any(one.dtype != x.dtype for one in given):
         return None
@@ -343,11 +315,6 @@ def _four(part: Tensor | None) -> Tensor | None:
     return None if part is None else part.reshape((1,) * (4 - part.ndim) + part.shape)
 
 
-def _fits(tau: float | Sequence[float], n_units: int) -> bool:
-    shape = torch.as_tensor(tau).shape
-    return shape in (torch.Size([]), torch.Size([1]), torch.Size([n_units]))
-
-
 def _function(nonlinearity: str | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     if callable(nonlinearity):
         return nonlinearity
@@ -355,12 +322,3 @@ def _function(nonlinearity: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
         fix = _check.near(str(nonlinearity), NONLINEARITIES)
         _check.fail("LeakyRate", "nonlinearity", "a known name or a callable", nonlinearity, fix)
     return NONLINEARITIES[nonlinearity]
-
-
-def _member(name: str, kind: type[E], value: "E | str") -> E:
-    if isinstance(value, kind):
-        return value
-    if value not in {member.value for member in kind}:
-        fix = _check.near(str(value), [member.value for member in kind])
-        _check.fail("LeakyRate", name, f"a member of {kind.__name__}", value, fix)
-    return kind(value)

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from neurornn.cell import Newton
 from neurornn.kernel import Noise
 from neurornn.network import Network, Run
+from neurornn.readout import Instant
 from neurornn.trials import Trials
 
 
@@ -22,12 +24,15 @@ class Roll(nn.Module):
     Args:
         network: the network.
         chunk: steps a stretch; 0 runs the trial whole.
+        voltages: whether membrane potentials are kept.
+        parallel: how steps are solved together; one by one where absent.
     """
 
-    def __init__(self, network: Network, chunk: int) -> None:
+    def __init__(self, network: Network, chunk: int, *, voltages: bool = False, parallel: Newton | None = None) -> None:
         super().__init__()
         self.network = network
         self.chunk = chunk
+        self.how = {"voltages": voltages, "parallel": parallel}
 
     def forward(
         self, inputs: Tensor, start: Tensor | None, noise: Tensor | Noise | None, scatter: Tensor | None = None
@@ -38,7 +43,7 @@ class Roll(nn.Module):
         if 0 < self.chunk < inputs.shape[1]:
             run = self._in_stretches(inputs, start, noise, scatter)
         else:
-            run = self.network(inputs, start=start, noise=noise, scatter=scatter)
+            run = self.network(inputs, start=start, noise=noise, scatter=scatter, **self.how)
         # Losses are sums over many steps: they are made in the precision of the weights.
         return replace(run, outputs=run.outputs.to(self.network.readout))
 
@@ -55,13 +60,20 @@ class Roll(nn.Module):
             state = run.state
             runs.append(run)
         activity = torch.cat([run.activity for run in runs], dim=-2)
-        spikes = [run.spikes for run in runs if run.spikes is not None]
-        whole = torch.cat(spikes, dim=-2) if spikes else None
-        outputs = torch.cat([run.outputs for run in runs], dim=-2)
-        return replace(runs[-1], outputs=outputs, activity=activity, spikes=whole)
+        spikes, voltages = (_joined([getattr(run, name) for run in runs]) for name in ("spikes", "voltages"))
+        if isinstance(self.network.reading, Instant):
+            outputs = torch.cat([run.outputs for run in runs], dim=-2)
+        else:  # what is read depends on all of the trial so far
+            outputs = self.network.read(activity, voltages)
+        return replace(runs[-1], outputs=outputs, activity=activity, spikes=spikes, voltages=voltages)
 
     def _stretch(self, inputs: Tensor, state: tuple[Tensor, ...], noise: Tensor | Noise | None) -> Run:
-        return self.network(inputs, state=state, noise=noise)
+        return self.network(inputs, state=state, noise=noise, **self.how)
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    there = [part for part in parts if part is not None]
+    return torch.cat(there, dim=-2) if there else None
 
 
 def only(run: Run, heads: Sequence[str]) -> Run:

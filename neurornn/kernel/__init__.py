@@ -13,3 +13,4 @@ from neurornn.kernel.leaky import leaky_sequence as leaky_sequence
 from neurornn.kernel.lif import Surrogate as Surrogate
 from neurornn.kernel.lif import lif_sequence as lif_sequence
 from neurornn.kernel.noise import Noise as Noise
+from neurornn.kernel.noise import numbers as numbers

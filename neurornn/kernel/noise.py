@@ -101,6 +101,11 @@ class Noise:
         return (self.sd * _normal(bits)).reshape(self.shape).float().to(like)
 
 
+def numbers(noise: Tensor | Noise | None, like: Tensor) -> Tensor | None:
+    """Return noise as numbers, whoever makes it."""
+    return noise.tensor(like) if isinstance(noise, Noise) else noise
+
+
 def write(noise: Noise, table: ctypes.Structure) -> None:
     """Write key, deviation and place of the noise into a table of the native library."""
     for name in ("key", "sd", "first_trial", "first_step"):
