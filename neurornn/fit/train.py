@@ -265,7 +265,8 @@ def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, tea
     if team.size > 1:
         mine = team.part(trials.n_trials)
         trials = trials.select(mine)
-        noise, scatter = (None if drawn is None else drawn[mine] for drawn in (noise, scatter))
+        noise = None if noise is None else noise[mine]
+        scatter = None if scatter is None else scatter[mine]
     if trials.inputs.device != network.device:
         trials = trials.to(network.device)
     with plan.precision.cast(network.device), torch.set_grad_enabled(plan.gradient.forward_graph):
