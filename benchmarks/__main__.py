@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import lif, memory, rate
+from benchmarks import lif, memory, rate, reach
 from benchmarks.timing import in_turns, machine, peak
 from neurornn.kernel import backend, library
 
@@ -26,8 +26,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--level", type=int, help="run the portable (0) or AVX2 (1) build, not the best")
     parser.add_argument("--shapes", type=int, nargs="*", help="which of the shapes, from 0")
     parser.add_argument("--lif", action="store_true", help="spiking units too where --shapes is given")
+    parser.add_argument("--reach", action="store_true", help="low rank, stacked lesions and noise too")
     parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/results.json"), help="where the numbers go")
+    parser.add_argument("--gpu", action="store_true", help="on a GPU, and nothing on the processor")
+    parser.add_argument("--search", action="store_true", help="with --gpu: other sizes of the kernels' programs, too")
+    parser.add_argument("--json", type=Path, help="where the numbers go; results.json or gpu.json of this folder")
     return parser.parse_args()
 
 
@@ -46,12 +49,17 @@ def show(name: str, medians: dict[str, float], gflop: float, best: float) -> lis
 
 def main() -> None:
     asked = arguments()
+    path = asked.json or Path(__file__).with_name("gpu.json" if asked.gpu else "results.json")
+    shapes = rate.SHAPES if asked.shapes is None else [rate.SHAPES[i] for i in asked.shapes]
+    if asked.gpu:
+        from benchmarks import gpu  # here, since it needs Triton
+
+        return gpu.main(path, asked.rounds, list(shapes), asked.search)
     torch.set_num_threads(asked.threads)
     if asked.level is not None:
         chosen = min(asked.level, library.level())
         library.level = lambda: chosen  # type: ignore[assignment]
     print(f"{machine()}\n{backend().reason}; medians of {asked.rounds} rounds")
-    shapes = rate.SHAPES if asked.shapes is None else [rate.SHAPES[i] for i in asked.shapes]
     rows: list[Row] = []
     for shape in shapes:
         best = peak(cpu_time=asked.cpu_time)
@@ -64,16 +72,20 @@ def main() -> None:
             steps, spiking = lif.contestants(shape, gain=gain)
             medians = in_turns(steps, rounds=asked.rounds, cpu_time=asked.cpu_time)
             rows += show(f"spiking {shape}, {spiking:.1%} of units a step", medians, shape.gflop, best)
+    more = reach.table(asked.rounds) if asked.reach and library.level() >= 0 else []
     peaks = {} if asked.no_memory else memory.table()
     unit = memory.SHAPE.trials * memory.SHAPE.steps * memory.SHAPE.units * 4 / 1e6
     print(f"\npeak memory of a step at {memory.SHAPE}; one array of all states is {unit:.0f} MB" if peaks else "")
     for way, megabytes in peaks.items():
         print(f"{way:20s}{megabytes:9.0f} MB, {megabytes / unit:4.1f} such arrays")
     settings = {key: str(value) for key, value in vars(asked).items() if key != "json"}
-    asked.json.write_text(
-        json.dumps({"machine": machine(), "settings": settings, "rows": rows, "memory_mb": peaks}, indent=1) + "\n"
+    path.write_text(
+        json.dumps(
+            {"machine": machine(), "settings": settings, "rows": rows, "more": more, "memory_mb": peaks}, indent=1
+        )
+        + "\n"
     )
-    print(f"\nwritten to {asked.json}")
+    print(f"\nwritten to {path}")
 
 
 if __name__ == "__main__":

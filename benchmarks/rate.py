@@ -76,9 +76,9 @@ class TimeFirst(nn.Module):
         return self.model(inputs.transpose(0, 1))[0].transpose(0, 1)
 
 
-def step_of(model: nn.Module, inputs: Tensor, targets: Tensor, backend: str) -> Step:
+def step_of(model: nn.Module, inputs: Tensor, targets: Tensor, backend: str, *, capturable: bool = False) -> Step:
     """Return one training step of `model` as a call without arguments."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, capturable=capturable)
 
     def step() -> None:
         os.environ["NEURORNN_BACKEND"] = backend

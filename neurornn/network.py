@@ -18,6 +18,7 @@ from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
 from neurornn.cell.parallel import Newton, Solved, in_parallel
 from neurornn.cell.spiking import AbstractSpiking
+from neurornn.kernel import Noise, numbers
 from neurornn.readout import AbstractReadout, Instant
 
 
@@ -215,7 +216,7 @@ class Network(nn.Module):
         state: State | None = None,
         generator: torch.Generator | None = None,
         perturb: Sequence[Perturbs] | Intervention = (),
-        noise: AbstractNoise | Float[Tensor, "trial time unit"] | None = None,
+        noise: AbstractNoise | Float[Tensor, "trial time unit"] | Noise | None = None,
         scatter: Float[Tensor, "trial unit"] | None = None,
         voltages: bool = False,
         parallel: Newton | None = None,
@@ -251,24 +252,31 @@ class Network(nn.Module):
         drawn = self._noise(noise, (n_trials, n_steps, self.n_units), generator)
         if act is not None and act.n_stack:
             state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
-        potentials, solved = None, None
+        potentials, solved, outputs = None, None, None
         if parallel is not None and (act is not None or voltages or self.reading.needs_voltages):
             _check.fail("Network", "parallel", "absent with perturbations or voltages", parallel)
         if voltages and not self.spiking:
             _check.fail("Network", "voltages", "asked of spiking units", type(self.cell).__name__)
         if voltages or self.reading.needs_voltages:
-            taken = list(self.cell.steps(inputs, state, drawn, intervention=act))
+            taken = list(self.cell.steps(inputs, state, numbers(drawn, inputs), intervention=act))
             activity, state = torch.stack([sent for sent, _ in taken], dim=-2), taken[-1][1]
             potentials = torch.stack([after[0] for _, after in taken], dim=-2)
         elif parallel is not None:
-            solved = in_parallel(self.cell, inputs, state, drawn, how=parallel)
+            solved = in_parallel(self.cell, inputs, state, numbers(drawn, inputs), how=parallel)
             activity, state = solved.activity, solved.state
+        elif not isinstance(self.reading, Instant):
+            activity, state = self.cell.rollout(inputs, state, numbers(drawn, inputs), intervention=act)
         else:
-            activity, state = self.cell.rollout(inputs, state, drawn, intervention=act)
-        outputs = self.read(activity, potentials)
+            read = {"readout": self.readout, "shift": self.readout_bias}
+            outputs, activity, state = self.cell.read_out(inputs, state, drawn, intervention=act, **read)
+        outputs = self.read(activity, potentials) if outputs is None else outputs
         # A clamped unit sends a value and no spikes.
         spikes = activity if self.spiking and (act is None or act.offset is None) else None
         return Run(outputs, activity, state, self.dt, self.heads, spikes, potentials, solved)
+
+    def draw_noise(self, n_trials: int, n_steps: int, generator: torch.Generator) -> Tensor | Noise | None:
+        """Return the network's own noise for a whole batch, `(trial, time, unit)`; `None` where it has none."""
+        return self._noise(None, (n_trials, n_steps, self.n_units), generator)
 
     def read(
         self,
@@ -290,14 +298,18 @@ class Network(nn.Module):
         return rebuilt(self, seed)
 
     def _noise(
-        self, noise: AbstractNoise | Tensor | None, shape: tuple[int, ...], generator: torch.Generator | None
-    ) -> Tensor | None:
-        if isinstance(noise, Tensor):
+        self,
+        noise: AbstractNoise | Tensor | Noise | None,
+        shape: tuple[int, int, int],
+        generator: torch.Generator | None,
+    ) -> Tensor | Noise | None:
+        if isinstance(noise, Tensor | Noise):
             return noise
         source = noise if noise is not None else self.noise
         if generator is None or source == source.scaled(0.0):
             return None
-        return source.draw(shape, dt=self.dt, generator=generator).to(self.readout)
+        made = source.on_demand(shape, dt=self.dt, generator=generator)
+        return made if isinstance(made, Noise) else made.to(self.readout)
 
 
 def combine(perturb: Sequence[Perturbs], network: Network, n_trials: int, n_steps: int) -> Intervention | None:

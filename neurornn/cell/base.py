@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from neurornn._types import State
+from neurornn.kernel import Noise, numbers
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,32 @@ class AbstractCell(nn.Module, ABC):
             What the units sent at each step, and the state after the last one.
         """
         return self.loop(x, state, noise, intervention=intervention)
+
+    def read_out(
+        self,
+        x: Float[Tensor, "*#stack trial time in"],
+        state: State,
+        noise: Float[Tensor, "*#stack trial time unit"] | Noise | None = None,
+        *,
+        readout: Float[Tensor, "out unit"],
+        shift: Float[Tensor, " out"] | None = None,
+        intervention: Intervention | None = None,
+    ) -> tuple[Float[Tensor, "*stack trial time out"], Float[Tensor, "*stack trial time unit"], State]:
+        """Take a step for each of the inputs, as `rollout` does, and read out what the units sent.
+
+        Args:
+            x: input of each step.
+            state: the state before the first step.
+            noise: noise of each step; none where absent.
+            readout: weights from what the units sent to the outputs.
+            shift: what is added to the outputs.
+            intervention: what is done to the units meanwhile.
+
+        Returns:
+            The outputs, what the units sent at each step, and the state after the last one.
+        """
+        activity, state = self.rollout(x, state, numbers(noise, x), intervention=intervention)
+        return functional.linear(activity, readout, shift), activity, state
 
     def loop(
         self,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from neurornn._types import State
+from neurornn.kernel import Noise
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def flattened(x: Tensor, state: State, noise: Tensor | None) -> Flat:
     )
 
 
-def whole(n_in: int, n_units: int, x: Tensor, state: State, noise: Tensor | None) -> bool:
+def whole(n_in: int, n_units: int, x: Tensor, state: State, noise: Tensor | Noise | None) -> bool:
     """Tell whether input, state and noise have the sizes of a cell; what does not is the loop's to refuse."""
     return (
         x.shape[-1] == n_in

@@ -1,5 +1,6 @@
 """What the noise of a network is drawn from."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from neurornn import _check
+from neurornn.kernel import Noise
 
 
 class AbstractNoise(ABC):
@@ -15,6 +17,10 @@ class AbstractNoise(ABC):
     @abstractmethod
     def draw(self, shape: tuple[int, ...], *, dt: float, generator: torch.Generator) -> Tensor:
         """Return noise of `shape` for steps of `dt` ms, in the unit of the cell's state."""
+
+    def on_demand(self, shape: tuple[int, int, int], *, dt: float, generator: torch.Generator) -> Tensor | Noise:
+        """Return the same numbers as `draw` for a batch of `(trial, time, unit)`, unmade where that is possible."""
+        return self.draw(shape, dt=dt, generator=generator)
 
     @abstractmethod
     def scaled(self, factor: float) -> "AbstractNoise":
@@ -43,8 +49,19 @@ class GaussianNoise(AbstractNoise):
         _check.not_negative("GaussianNoise", "sd", self.sd)
 
     def draw(self, shape: tuple[int, ...], *, dt: float, generator: torch.Generator) -> Tensor:
-        sd = self.sd * dt**0.5 if self.per_sqrt_ms else self.sd
-        return torch.randn(shape, generator=generator, device=generator.device).mul_(sd)
+        if generator.device.type != "cpu":
+            return torch.randn(shape, generator=generator, device=generator.device).mul_(self._deviation(dt))
+        whole = (math.prod(shape[:-2]), *(1,) * (2 - len(shape)), *shape[-2:])
+        made = Noise.drawn(whole, self._deviation(dt), generator=generator)
+        return made.tensor(torch.empty(0)).reshape(shape)
+
+    def on_demand(self, shape: tuple[int, int, int], *, dt: float, generator: torch.Generator) -> Tensor | Noise:
+        if generator.device.type != "cpu":
+            return self.draw(shape, dt=dt, generator=generator)
+        return Noise.drawn(shape, self._deviation(dt), generator=generator)
+
+    def _deviation(self, dt: float) -> float:
+        return self.sd * dt**0.5 if self.per_sqrt_ms else self.sd
 
     def scaled(self, factor: float) -> "GaussianNoise":
         return GaussianNoise(self.sd * factor, self.per_sqrt_ms)

@@ -204,21 +204,53 @@ class LeakyRate(AbstractCell):
         *,
         intervention: Intervention | None = None,
     ) -> tuple[Tensor, State]:
+        _, activity, after = self._sequence(x, state, noise, intervention, None)
+        return activity, after
+
+    def read_out(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | kernel.Noise | None = None,
+        *,
+        readout: Tensor,
+        shift: Tensor | None = None,
+        intervention: Intervention | None = None,
+    ) -> tuple[Tensor, Tensor, State]:
+        outputs, activity, after = self._sequence(x, state, noise, intervention, kernel.Read(readout, shift))
+        return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
+
+    def _sequence(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | kernel.Noise | None,
+        intervention: Intervention | None,
+        read: kernel.Read | None,
+    ) -> tuple[Tensor | None, Tensor, State]:
+        """Run by a kernel where one does all that is asked, else by the loop, which leaves the reading to others."""
+        act = None if intervention is None or intervention == Intervention() else intervention
         gate = _GATES.get(self.f)
-        acts = intervention is not None and intervention != Intervention()
-        fits = type(self) is LeakyRate and gate is not None and whole(self.n_in, self.n_units, x, state, noise)
-        if acts or gate is None or not fits:
-            return self.loop(x, state, noise, intervention=intervention)
-        w_in, w_rec, bias, leak = self.weights()
-        engine = kernel.engine(x, *state, noise, w_in, w_rec, bias, leak, gate=gate)
-        if engine is None:
-            return self.loop(x, state, noise)
-        flat = flattened(x, state, noise)
-        sent, last = kernel.leaky_sequence(
+        engine, acted, weights = None, None, None
+        if gate is not None and type(self) is LeakyRate and whole(self.n_in, self.n_units, x, state, noise):
+            weights = self.weights()
+            tensors = [x, *state, *weights, *(one for one in (noise, *(read or ())) if isinstance(one, Tensor))]
+            engine = kernel.engine(*tensors, gate=gate)
+            if act is not None and engine is not None:
+                acted = _as_kernel(act, self.activity(state), x, noise, engine, tensors)
+        if gate is None or weights is None or engine is None or (act is not None and acted is None):
+            return None, *self.loop(x, state, kernel.numbers(noise, x), intervention=act)
+        if act is not None:
+            sides, given = state[0].shape[:-1], (x, state[0].reshape(-1, self.n_units), noise)
+        else:
+            alone = x.ndim > 3 or state[0].ndim > 2 or not isinstance(noise, kernel.Noise)
+            loud = kernel.numbers(noise, x) if alone else None
+            flat = flattened(x, state, loud)
+            sides, given = flat.sides, (flat.x, flat.state[0], flat.noise if alone else noise)
+        w_in, w_rec, bias, leak = weights
+        sent, last, outputs = kernel.leaky_sequence(
             engine,
-            flat.x,
-            flat.state[0],
-            flat.noise,
+            *given,
             w_in=w_in,
             w_rec=_factors(self.wiring, w_rec),
             bias=bias,
@@ -226,8 +258,11 @@ class LeakyRate(AbstractCell):
             place=kernel.Place[self.form.name],
             gate=gate,
             noise_in_drive=self.noise_at is NoiseAt.DRIVE,
+            read=read,
+            act=acted,
         )
-        return flat.back(sent), (flat.back(last),)
+        outputs = None if outputs is None else outputs.reshape(*sides, *outputs.shape[-2:])
+        return outputs, sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
 
 
 _GATES = {
@@ -248,6 +283,36 @@ def _factors(wiring: AbstractWiring, weights: Tensor) -> Tensor | tuple[Tensor, 
 def _bias(told: bool | Uniform, n_units: int, seed: int) -> nn.Parameter | None:
     law = told if isinstance(told, Uniform) else Uniform(0.0, 0.0)
     return nn.Parameter(law.draw((n_units,), generator=generator(seed))) if told else None
+
+
+def _as_kernel(
+    act: Intervention,
+    activity: Tensor,
+    x: Tensor,
+    noise: Tensor | kernel.Noise | None,
+    engine: kernel.Engine,
+    tensors: list[Tensor],
+) -> kernel.Act | None:
+    """Return an intervention as the kernels know it, `None` where none does it: cuts, and runs that are trained."""
+    trained = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+    if not engine.WHOLE or trained or act.synapses is not None or act.afferents is not None:
+        return None
+    first = act.sent(activity, -1)
+    stacked = first.shape == activity.shape and activity.ndim <= 3 and activity.shape[-2] == len(x)
+    if not stacked or x.ndim != 3 or (noise is not None and len(noise.shape) != 3):
+        return None
+    size = (len(activity) if activity.ndim == 3 else 1, *x.shape[:2], activity.shape[-1])
+    parts = [_four(one) for one in (act.gain, act.offset, act.current)]
+    given = [one for one in parts if one is not None]
+    if any(n not in (1, most) for one in given for n, most in zip(one.shape, size, strict=True)):
+        return None
+    if any(one.dtype != x.dtype for one in given):
+        return None
+    return kernel.Act(*parts, first=first.reshape(-1, activity.shape[-1]))
+
+
+def _four(part: Tensor | None) -> Tensor | None:
+    return None if part is None else part.reshape((1,) * (4 - part.ndim) + part.shape)
 
 
 def _function(nonlinearity: str | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

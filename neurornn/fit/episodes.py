@@ -11,7 +11,7 @@ from torch import Tensor
 from neurornn import _check
 from neurornn.errors import Diverged
 from neurornn.fit.record import end_to_end
-from neurornn.fit.roll import draw_noise
+from neurornn.kernel import numbers
 from neurornn.network import Network
 from neurornn.recording import Recording
 from neurornn.trials import Trials
@@ -107,7 +107,8 @@ def play(
     """
     fits_world(network, world)
     turn = world.begin(_check.count("play", "n_trials", n_trials), generator=generator)
-    drawn = None if noise is None else draw_noise(network, n_trials, world.n_steps + 1, noise)
+    drawn = None if noise is None else network.draw_noise(n_trials, world.n_steps + 1, noise)
+    drawn = numbers(drawn, network.readout)
     state, weights = network.initial(n_trials), network.cell.weights()
     action, alive = torch.zeros(n_trials, world.n_actions), torch.ones(n_trials, dtype=torch.bool)
     kept: dict[str, list[Tensor]] = {name: [] for name in ("x", "a", "p", "v", "r", "alive", "over", "h")}

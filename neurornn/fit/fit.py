@@ -22,7 +22,6 @@ from neurornn.fit.build import build
 from neurornn.fit.checkpoint import write_whole
 from neurornn.fit.objective import Objective
 from neurornn.fit.record import end_to_end, on_clock
-from neurornn.fit.roll import draw_noise
 from neurornn.network import Network, Perturbs, Run
 from neurornn.recording import Recording
 from neurornn.task.base import AbstractTask
@@ -140,7 +139,7 @@ class Fit:
         network = self.network
         stream = generator(seed + 1_000_003)
         scatter = network.draw_scatter(trials.n_trials, stream)
-        noise = draw_noise(network, trials.n_trials, trials.n_steps, stream)
+        noise = network.draw_noise(trials.n_trials, trials.n_steps, stream)
         start = None if trials.start is None else trials.start.to(network.readout)
         inputs = trials.inputs.to(network.readout)
         return network(inputs, start=start, noise=noise, scatter=scatter, perturb=perturb, voltages=voltages)

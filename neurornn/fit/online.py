@@ -20,6 +20,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.cell import AbstractCell, AbstractSpiking, LeakyRate
+from neurornn.kernel import Noise, numbers
 from neurornn.network import Network, Run
 from neurornn.wiring import Diagonal
 
@@ -42,7 +43,7 @@ class AbstractGradient(ABC):
 
     @abstractmethod
     def backward(
-        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | None, scatter: Tensor | None
+        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | Noise | None, scatter: Tensor | None
     ) -> None:
         """Add what is not there yet to the gradients, after the loss of `seen` has been propagated."""
 
@@ -58,7 +59,7 @@ class BPTT(AbstractGradient):
         return run
 
     def backward(
-        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | None, scatter: Tensor | None
+        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | Noise | None, scatter: Tensor | None
     ) -> None:
         pass
 
@@ -117,7 +118,7 @@ class EProp(_AbstractForward):
         super().check(network, needs_voltages=needs_voltages, processes=processes)
 
     def backward(
-        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | None, scatter: Tensor | None
+        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | Noise | None, scatter: Tensor | None
     ) -> None:
         _accumulate(network, seen, inputs, noise, scatter, own=False)
 
@@ -147,7 +148,7 @@ class RTRL(_AbstractForward):
         super().check(network, needs_voltages=needs_voltages, processes=processes)
 
     def backward(
-        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | None, scatter: Tensor | None
+        self, network: Network, seen: Run, inputs: Tensor, noise: Tensor | Noise | None, scatter: Tensor | None
     ) -> None:
         _accumulate(network, seen, inputs, noise, scatter, own=True)
 
@@ -157,7 +158,7 @@ INNER = ("voltage", "current", "adaptation")
 
 
 def _accumulate(
-    network: Network, seen: Run, inputs: Tensor, noise: Tensor | None, scatter: Tensor | None, *, own: bool
+    network: Network, seen: Run, inputs: Tensor, noise: Tensor | Noise | None, scatter: Tensor | None, *, own: bool
 ) -> None:
     """Run the network again, carry the eligibilities along and add the gradients of all weights of the cell.
 
@@ -165,7 +166,7 @@ def _accumulate(
     """
     cell, signal = network.cell, seen.activity.grad
     assert signal is not None, "the loss has been propagated to what units send"
-    n_trials = len(inputs)
+    n_trials, noise = len(inputs), numbers(noise, inputs)
     physical = cell.weights()
     constants = [one for one in physical[3:] if one.ndim == 1]
     fixed = [one.detach() for one in physical]

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from neurornn.cell import Newton
+from neurornn.kernel import Noise
 from neurornn.network import Network, Run
+from neurornn.readout import Instant
 from neurornn.trials import Trials
 
 
@@ -32,7 +34,9 @@ class Roll(nn.Module):
         self.chunk = chunk
         self.how = {"voltages": voltages, "parallel": parallel}
 
-    def forward(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None, scatter: Tensor | None = None) -> Run:
+    def forward(
+        self, inputs: Tensor, start: Tensor | None, noise: Tensor | Noise | None, scatter: Tensor | None = None
+    ) -> Run:
         """Run a batch of `(trial, time, in)`; start, noise and scatter as `Network.forward` takes them."""
         inputs = inputs.to(self.network.readout)
         start = None if start is None else start.to(self.network.readout)
@@ -43,7 +47,9 @@ class Roll(nn.Module):
         # Losses are sums over many steps: they are made in the precision of the weights.
         return replace(run, outputs=run.outputs.to(self.network.readout))
 
-    def _in_stretches(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None, scatter: Tensor | None) -> Run:
+    def _in_stretches(
+        self, inputs: Tensor, start: Tensor | None, noise: Tensor | Noise | None, scatter: Tensor | None
+    ) -> Run:
         state = self.network.initial(len(inputs), start, scatter=scatter)
         noises = noise.split(self.chunk, dim=1) if noise is not None else None
         runs: list[Run] = []
@@ -55,24 +61,19 @@ class Roll(nn.Module):
             runs.append(run)
         activity = torch.cat([run.activity for run in runs], dim=-2)
         spikes, voltages = (_joined([getattr(run, name) for run in runs]) for name in ("spikes", "voltages"))
-        outputs = self.network.read(activity, voltages)
+        if isinstance(self.network.reading, Instant):
+            outputs = torch.cat([run.outputs for run in runs], dim=-2)
+        else:  # what is read depends on all of the trial so far
+            outputs = self.network.read(activity, voltages)
         return replace(runs[-1], outputs=outputs, activity=activity, spikes=spikes, voltages=voltages)
 
-    def _stretch(self, inputs: Tensor, state: tuple[Tensor, ...], noise: Tensor | None) -> Run:
+    def _stretch(self, inputs: Tensor, state: tuple[Tensor, ...], noise: Tensor | Noise | None) -> Run:
         return self.network(inputs, state=state, noise=noise, **self.how)
 
 
 def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
     there = [part for part in parts if part is not None]
     return torch.cat(there, dim=-2) if there else None
-
-
-def draw_noise(network: Network, n_trials: int, n_steps: int, stream: torch.Generator) -> Tensor | None:
-    """Return the network's own noise for a whole batch, `(trial, time, unit)`; `None` where it has none."""
-    if network.noise == network.noise.scaled(0.0):
-        return None
-    shape = (n_trials, n_steps, network.n_units)
-    return network.noise.draw(shape, dt=network.dt, generator=stream).to(network.readout)
 
 
 def only(run: Run, heads: Sequence[str]) -> Run:
@@ -98,5 +99,5 @@ def answer(network: Network, trials: Trials, *, heads: Sequence[str] = (), noise
     """Return what the network does in `trials`, without gradients; noise is drawn where a stream is given."""
     trials = trials if trials.inputs.device == network.device else trials.to(network.device)
     scatter = None if noise is None else network.draw_scatter(trials.n_trials, noise)
-    drawn = None if noise is None else draw_noise(network, trials.n_trials, trials.n_steps, noise)
+    drawn = None if noise is None else network.draw_noise(trials.n_trials, trials.n_steps, noise)
     return only(Roll(network, 0)(trials.inputs, trials.start, drawn, scatter), heads)

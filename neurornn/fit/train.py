@@ -24,7 +24,7 @@ from neurornn.fit.online import BPTT, AbstractGradient
 from neurornn.fit.optimiser import AbstractOptimiser, AbstractSchedule, Adam, Constant
 from neurornn.fit.precision import Precision
 from neurornn.fit.provenance import git_state, versions
-from neurornn.fit.roll import Roll, draw_noise, only
+from neurornn.fit.roll import Roll, only
 from neurornn.fit.session import Session
 from neurornn.fit.snapshot import write_snapshot
 from neurornn.fit.validate import Validation
@@ -261,11 +261,12 @@ def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, tea
     network, streams = session.network, session.streams
     trials = stage.task.sample(plan.batch, generator=streams["task"])
     scatter = network.draw_scatter(trials.n_trials, streams["noise"])
-    noise = draw_noise(network, trials.n_trials, trials.n_steps, streams["noise"])
+    noise = network.draw_noise(trials.n_trials, trials.n_steps, streams["noise"])
     if team.size > 1:
         mine = team.part(trials.n_trials)
         trials = trials.select(mine)
-        noise, scatter = (None if drawn is None else drawn[mine] for drawn in (noise, scatter))
+        noise = None if noise is None else noise[mine]
+        scatter = None if scatter is None else scatter[mine]
     if trials.inputs.device != network.device:
         trials = trials.to(network.device)
     with plan.precision.cast(network.device), torch.set_grad_enabled(plan.gradient.forward_graph):

@@ -37,8 +37,9 @@ def backend() -> Backend:
 
     The environment variable `NEURORNN_BACKEND` (loop, torch, native or triton) forces one. All give the same numbers
     to rounding. What a kernel does not cover (other nonlinearities, interventions, other cells) is computed step by
-    step, float64 and tensors on a GPU by the torch functions. With `triton`, leaky rate units of float32 on a GPU take
-    Triton's kernels; no GPU has run these yet, so they are never chosen unasked.
+    step, float64 by the torch functions. On an NVIDIA GPU, leaky rate units of float32 take Triton's kernels where
+    Triton is installed (it comes with torch there), which were the faster ones at every size measured, and the torch
+    functions otherwise.
 
     Raises:
         ValueError: if the variable names no backend, or one that is not installed here.
@@ -122,8 +123,10 @@ def _runs_triton(device: torch.device, chosen: str) -> bool:
     """Tell whether Triton's kernels run there: on a GPU, or on the CPU by Triton's interpreter if that is asked for."""
     if device.type == "cpu":
         return chosen == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
-    # Only where it is asked for: no GPU has run these kernels yet.
-    if chosen != "triton" or device.type != "cuda" or torch.version.hip is not None or not _has_triton():
+    unasked = VARIABLE not in os.environ or not os.environ[VARIABLE]
+    if not (unasked or chosen == "triton") or device.type != "cuda":
+        return False
+    if torch.version.hip is not None or not _has_triton():
         return False
     return torch.cuda.get_device_capability(device) >= OLDEST
 

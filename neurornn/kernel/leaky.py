@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neurornn import _check
+from neurornn.kernel.noise import Noise
 
 
 class Place(IntEnum):
@@ -52,7 +53,7 @@ class Arguments(NamedTuple):
     """The tensors of one call. `weights` stacks the recurrent weights (rows pre-synaptic), input weights and bias.
 
     With `squeeze`, the recurrent weights are of low rank: what is fed back is `r @ squeeze`, and `weights` has a row
-    for each of its columns in place of the units.
+    for each of its columns in place of the units. With `readout`, what is read out of the activity is made as well.
     """
 
     x: Tensor  # (trial, time, in)
@@ -63,6 +64,8 @@ class Arguments(NamedTuple):
     gain: Tensor | None  # (unit,)
     scale: Tensor | None  # (unit,)
     squeeze: Tensor | None  # (unit, rank)
+    readout: Tensor | None  # (out, unit)
+    shift: Tensor | None  # (out,)
 
 
 class Kept(NamedTuple):
@@ -73,20 +76,39 @@ class Kept(NamedTuple):
     state: Tensor | None  # (trial, time, unit), for CURRENT
     rate: Tensor | None  # (trial, time, unit), for RATE with TANH
     open: Tensor | None  # where the units are above threshold, for RATE with RELU or LEAKY
+    out: Tensor | None = None  # (trial, time, out)
 
 
 @dataclass(frozen=True)
 class Recurrence:
-    """Which recurrence is meant."""
+    """Which recurrence is meant, and the noise that whoever computes it makes by itself."""
 
     place: Place
     gate: Gate
     noise: NoiseIn
+    drawn: Noise | None = None
+
+
+class Act(NamedTuple):
+    """What is done to units meanwhile: they send `gain * r + offset`, and their drive has `current` added to it.
+
+    All but `first` are of `(perturbation, trial, time, unit)`, where an axis of size 1 stands for all of its places.
+    """
+
+    gain: Tensor | None
+    offset: Tensor | None
+    current: Tensor | None
+    first: Tensor  # (perturbation * trial, unit): what was sent before the first step
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Something that computes the two passes."""
+    """Something that computes the two passes.
+
+    One that is `whole` takes readouts and makes noise by itself; the others are handed none, and the noise as numbers.
+    """
+
+    WHOLE: bool
 
     def forward(self, which: Recurrence, given: Arguments, keep: bool) -> Kept:
         """Run the sequence; what only the backward pass needs is left out unless `keep`."""
@@ -99,6 +121,7 @@ class Engine(Protocol):
         kept: Kept,
         grad_sent: Tensor | None,
         grad_last: Tensor | None,
+        grad_out: Tensor | None,
         wanted: tuple[bool, ...],
     ) -> tuple[Tensor | None, ...]:
         """Return the gradients of the arguments that are `wanted`, in their order."""
@@ -107,7 +130,9 @@ class Engine(Protocol):
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, engine: Engine, which: Recurrence, keep: bool, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, engine: Engine, which: Recurrence, keep: bool, *tensors: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         given = Arguments(*tensors)  # type: ignore[arg-type]
         kept = engine.forward(which, given, keep)
         ctx.engine, ctx.which = engine, which
@@ -116,28 +141,34 @@ class _Sequence(torch.autograd.Function):
             needs = dict(zip(Arguments._fields, ctx.needs_input_grad[3:], strict=True))
             wants_noise = needs["noise"] or needs["scale"]
             ctx.had_noise = given.noise is not None
-            ctx.save_for_backward(*given._replace(noise=given.noise if wants_noise else None), *kept)
-        return kept.sent, kept.last
+            ctx.save_for_backward(*given._replace(noise=given.noise if wants_noise else None), *kept._replace(out=None))
+        return kept.sent, kept.last, kept.out
 
     @staticmethod
-    def backward(ctx: Any, grad_sent: Tensor | None, grad_last: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *ends: Tensor | None) -> tuple[Tensor | None, ...]:
         n = len(Arguments._fields)
         saved = ctx.saved_tensors  # read once: torch.utils.checkpoint allows no second time
         given, kept = Arguments(*saved[:n]), Kept(*saved[n:])
         wanted = tuple(ctx.needs_input_grad[-n:])
-        if grad_sent is None and grad_last is None:
+        if all(end is None for end in ends):
             return (None,) * (3 + n)
         if torch.is_grad_enabled():  # the caller wants the gradient's own gradient
-            grads = _twice(ctx.which, given, ctx.had_noise, (grad_sent, grad_last), wanted)
-            return (None, None, None, *grads)
-        return (None, None, None, *ctx.engine.backward(ctx.which, given, kept, grad_sent, grad_last, wanted))
+            return (None, None, None, *_twice(ctx.which, given, ctx.had_noise, ends, wanted))
+        return (None, None, None, *ctx.engine.backward(ctx.which, given, kept, *ends, wanted))
+
+
+class Read(NamedTuple):
+    """What a readout takes: weights of `(out, unit)`, and what is added."""
+
+    weights: Tensor
+    shift: Tensor | None
 
 
 def leaky_sequence(
     engine: Engine,
     x: Float[Tensor, "trial time in"],
-    start: Float[Tensor, "trial unit"],
-    noise: Float[Tensor, "trial time unit"] | None,
+    start: Float[Tensor, "run unit"],
+    noise: Float[Tensor, "trial time unit"] | Noise | None,
     *,
     w_in: Float[Tensor, "unit in"],
     w_rec: Float[Tensor, "unit unit"] | tuple[Float[Tensor, "unit rank"], Float[Tensor, "unit rank"]],
@@ -146,8 +177,10 @@ def leaky_sequence(
     place: Place,
     gate: Gate,
     noise_in_drive: bool,
-) -> tuple[Float[Tensor, "trial time unit"], Float[Tensor, "trial unit"]]:
-    """Return what leaky rate units send at each step, and their state after the last one.
+    read: Read | None = None,
+    act: Act | None = None,
+) -> tuple[Float[Tensor, "run time unit"], Float[Tensor, "run unit"], Float[Tensor, "run time out"] | None]:
+    """Return what leaky rate units send at each step, their state after the last one, and what is read out of them.
 
     Args:
         engine: what computes it.
@@ -161,6 +194,9 @@ def leaky_sequence(
         place: where the nonlinearity sits.
         gate: the nonlinearity.
         noise_in_drive: whether the noise enters the drive, rather than the state.
+        read: the readout; nothing is read out where absent.
+        act: what is done to the units meanwhile, without a backward pass. `x` and `noise` may then hold the trials of
+            one perturbation, which all of them share. Only an engine that is whole takes it.
 
     Raises:
         ValueError: if the sizes contradict each other.
@@ -168,15 +204,16 @@ def leaky_sequence(
     (n_trials, n_steps, n_in), n_units = x.shape, len(leak)
     feeds, squeeze = w_rec if isinstance(w_rec, tuple) else (w_rec, None)
     shapes = {
-        "start": (start, (n_trials, n_units)),
+        "start": (start, (n_trials if act is None else len(start), n_units)),
         "noise": (noise, (n_trials, n_steps, n_units)),
         "w_in": (w_in, (n_units, n_in)),
         "w_rec": (feeds, (n_units, n_units if squeeze is None else squeeze.shape[-1])),
         "w_rec[1]": (squeeze, (n_units, feeds.shape[-1])),
         "bias": (bias, (n_units,)),
+        "read.weights": (None if read is None else read.weights, (*(read.weights.shape[:1] if read else ()), n_units)),
     }
     for name, (tensor, shape) in shapes.items():
-        if tensor is not None and tensor.shape != shape:
+        if tensor is not None and tuple(tensor.shape) != shape:
             _check.fail("kernel.leaky_sequence", name, f"of shape {shape}", tensor)
     weights = torch.cat((feeds.mT, w_in.mT, bias[None]))
     whole = place is Place.RATE and gate is Gate.TANH  # a tanh lets no factor through; ReLUs do, as the leak is > 0
@@ -186,9 +223,25 @@ def leaky_sequence(
     where = NoiseIn.NOWHERE if noise is None else NoiseIn.DRIVE if noise_in_drive else NoiseIn.STATE
     if where is NoiseIn.DRIVE:
         scale = torch.ones_like(leak) if whole else leak
-    given = Arguments(x, start, noise, weights, 1 - leak, leak if whole else None, scale, squeeze)
+    drawn = None
+    if isinstance(noise, Noise):
+        drawn, noise = (noise, None) if engine.WHOLE else (None, noise.tensor(x))
+    inside = read if engine.WHOLE else None
+    readout = None if inside is None else inside.weights
+    shift = None if inside is None else inside.shift
+    if readout is not None and shift is None:
+        shift = readout.new_zeros(len(readout))
+    given = Arguments(x, start, noise, weights, 1 - leak, leak if whole else None, scale, squeeze, readout, shift)
+    which = Recurrence(place, gate, where, drawn)
+    if act is not None:
+        current = act.current if whole or act.current is None else act.current * leak
+        kept = engine.forward(which, given, False, act._replace(current=current))  # type: ignore[call-arg]
+        return kept.sent, kept.last, kept.out
     keep = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in given)
-    return _Sequence.apply(engine, Recurrence(place, gate, where), keep, *given)
+    sent, last, out = _Sequence.apply(engine, which, keep, *given)
+    if read is not None and inside is None:
+        out = functional.linear(sent, read.weights, read.shift)
+    return sent, last, out
 
 
 def _activity(gate: Gate, h: Tensor) -> Tensor:
@@ -201,11 +254,13 @@ def _twice(
     which: Recurrence,
     given: Arguments,
     had_noise: bool,
-    grads: tuple[Tensor | None, Tensor | None],
+    grads: tuple[Tensor | None, ...],
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients as something that can itself be differentiated: the steps anew, recorded by torch."""
-    if had_noise and given.noise is None:
+    if which.drawn is not None:
+        given = given._replace(noise=which.drawn.tensor(given.x))
+    elif had_noise and given.noise is None:
         fix = "Compute them by `cell.loop`, or set NEURORNN_BACKEND=loop."
         raise RuntimeError(f"LeakyRate.rollout: second derivatives of a run with noise have no kernel. {fix}")
     h, sent, n_fed = given.start, [], len(given.weights) - given.x.shape[2] - 1
@@ -225,7 +280,10 @@ def _twice(
             h = _activity(which.gate, h)
         r = _activity(which.gate, h) if which.place is Place.CURRENT else h
         sent.append(r)
-    ends = [(torch.stack(sent, 1) if sent else given.x.new_zeros(()), grads[0]), (h, grads[1])]
+    run = torch.stack(sent, 1) if sent else given.x.new_zeros(())
+    ends = [(run, grads[0]), (h, grads[1])]
+    if given.readout is not None and sent:
+        ends.append((functional.linear(run, given.readout, given.shift), grads[2]))
     ends = [(end, grad) for end, grad in ends if grad is not None and end.requires_grad]
     asked = [one for one, want in zip(given, wanted, strict=True) if want and one is not None]
     outputs, weighted = [end for end, _ in ends], [grad for _, grad in ends]

@@ -6,6 +6,8 @@ from torch.nn import functional
 
 from neurornn.kernel.leaky import SLOPE, Arguments, Gate, Kept, NoiseIn, Place, Recurrence
 
+WHOLE: bool = False
+
 
 def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
     """Run the sequence: as few operations a step as there are, into memory that is reserved once."""
@@ -49,6 +51,7 @@ def backward(
     kept: Kept,
     grad_sent: Tensor | None,
     grad_last: Tensor | None,
+    grad_out: Tensor | None,
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients: one reverse sweep for the adjoint of the drive, then one product for all weights."""
@@ -93,7 +96,7 @@ def _collect(
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """Turn the adjoints of drive and state (trial, time, unit) into the gradients of the arguments."""
-    x, start, noise, _, _, gain, scale, squeeze = wanted
+    x, start, noise, _, _, gain, scale, squeeze, *_ = wanted
     current = which.place is Place.CURRENT
     first = _activity(which.gate, given.start) if current else given.start
     slope = (_slope(which.gate, first) * through if current else through) if start else through
@@ -114,6 +117,8 @@ def _collect(
         (of_state * kept.rate).sum((0, 1)) if gain and kept.rate is not None else None,
         (drives * given.noise).sum((0, 1)) if scale and given.noise is not None else None,
         _pairs(first, kept.sent, drives @ _split(given)[0].mT) if squeeze else None,
+        None,
+        None,
     )
 
 

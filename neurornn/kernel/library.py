@@ -22,11 +22,20 @@ class Leaky(ctypes.Structure):
     """The table of `native/leaky.h`, field by field."""
 
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("trials", "steps", "units", "inputs")),
+        *((name, ctypes.c_int64) for name in ("trials", "steps", "units", "inputs", "rank", "outputs")),
+        *((name, ctypes.c_int64) for name in ("x_trials", "noise_trials", "inner")),
+        *((name, ctypes.c_int64 * 3) for name in ("by_gain", "by_offset", "by_current")),
+        ("key", ctypes.c_uint64),
+        *((name, ctypes.c_int64) for name in ("first_trial", "first_step")),
+        ("sd", ctypes.c_double),
         *((name, ctypes.c_int32) for name in ("form", "gate", "noise_at", "threads")),
         *((name, POINTER) for name in ("x", "noise", "start", "weights", "keep", "gain", "scale")),
-        *((name, POINTER) for name in ("sent", "state", "last", "rate", "open", "grad_sent", "grad_last")),
+        *((name, POINTER) for name in ("squeeze", "readout", "shift", "first")),
+        *((name, POINTER) for name in ("act_gain", "act_offset", "act_current")),
+        *((name, POINTER) for name in ("sent", "state", "last", "rate", "open", "out")),
+        *((name, POINTER) for name in ("grad_sent", "grad_last", "grad_out")),
         *((f"grad_{name}", POINTER) for name in ("x", "noise", "start", "weights", "keep", "gain", "scale")),
+        *((f"grad_{name}", POINTER) for name in ("squeeze", "readout")),
     ]
 
 
@@ -45,6 +54,18 @@ class Lif(ctypes.Structure):
     ]
 
 
+class Drawn(ctypes.Structure):
+    """The table of `native/drawn.h`, field by field."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("trials", "steps", "units", "first_trial", "first_step")),
+        ("key", ctypes.c_uint64),
+        ("sd", ctypes.c_double),
+        ("threads", ctypes.c_int64),
+        ("to", POINTER),
+    ]
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the native library, or `None` where it was not built."""
@@ -52,7 +73,8 @@ def library() -> ctypes.CDLL | None:
         path = Path(__file__).with_name(f"_native{suffix}")
         if path.is_file():
             found = ctypes.CDLL(str(path))
-            if found.neurornn_layout() == 1000 * ctypes.sizeof(Leaky) + ctypes.sizeof(Lif):
+            sizes = [ctypes.sizeof(table) for table in (Drawn, Leaky, Lif)]
+            if found.neurornn_layout() == 1000000 * sizes[0] + 1000 * sizes[1] + sizes[2]:
                 return found
     return None
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn._types import generator
+from neurornn.kernel import Noise
 from neurornn.network import Network, Perturbs
 from neurornn.perturb.base import AbstractPerturbation, Stack, Units, unit_tuple, within
 from neurornn.perturb.lesion import Silence
@@ -138,7 +139,7 @@ def paired_scores(
     trials: Trials,
     members: Sequence[Perturbs],
     *,
-    noise: Tensor | None = None,
+    noise: Tensor | Noise | None = None,
     chunk: int | None = None,
 ) -> np.ndarray:
     """Return the score of every trial under each perturbation, on the same trials and the same noise.
@@ -170,12 +171,9 @@ def paired_scores(
     return whole
 
 
-def shared_noise(network: Network, trials: Trials, seed: int) -> Tensor | None:
-    """Return noise numbers that several runs of `trials` can share, `None` for a network without noise."""
-    if network.noise == network.noise.scaled(0.0):
-        return None
-    shape = (trials.n_trials, trials.n_steps, network.n_units)
-    return network.noise.draw(shape, dt=network.dt, generator=generator(seed)).to(network.readout)
+def shared_noise(network: Network, trials: Trials, seed: int) -> Tensor | Noise | None:
+    """Return noise that several runs of `trials` can share, `None` for a network without noise."""
+    return network.draw_noise(trials.n_trials, trials.n_steps, generator(seed))
 
 
 def chunk_size(network: Network, trials: Trials) -> int:

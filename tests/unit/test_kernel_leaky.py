@@ -10,7 +10,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from neurornn import Dale, Dense, Form, Intervention, LeakyRate, LowRank, NoAutapses, NoiseAt, Sparse, generator
+from neurornn import (
+    Dale,
+    Dense,
+    Form,
+    Intervention,
+    LeakyRate,
+    LowRank,
+    Network,
+    NoAutapses,
+    NoiseAt,
+    Sparse,
+    generator,
+)
 from neurornn.kernel import Gate, Place, leaky_sequence, leaky_torch, library
 from neurornn.wiring import AbstractWiring
 
@@ -307,3 +319,71 @@ def test_sizes_that_contradict_each_other_are_refused() -> None:
             gate=Gate.RELU,
             noise_in_drive=False,
         )
+
+
+def network_answer(network: Network, x: Tensor, on_activity: float) -> list[Tensor]:
+    """Outputs, activity, last state and every gradient of a loss on what is read out, and on activity."""
+    network.zero_grad()
+    run = network(x)
+    (run.outputs.square().mean() + on_activity * run.activity.square().mean()).backward()
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    return [run.outputs.detach(), run.activity.detach(), run.state[0].detach(), *grads]
+
+
+@native
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize(("n", "rank", "outputs"), [(45, 0, 3), (64, 0, 9), (270, 2, 1), (256, 5, 4)])
+def test_what_is_read_out_of_full_weights_and_of_low_rank_is_the_loops(
+    n: int, rank: int, outputs: int, form: Form, level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiring = LowRank(n, rank=rank, seed=1) if rank else Dense(n, gain=0.9)
+    cell = LeakyRate(3, n, tau=50.0, dt=20.0, wiring=wiring, form=form, nonlinearity="tanh", train_tau=True)
+    network = Network(cell, outputs)
+    x = torch.randn(11, 14, 3, generator=generator(0))
+    monkeypatch.setattr(library, "level", lambda: level)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    found = []
+    for backend in ("native", "loop"):
+        monkeypatch.setenv("NEURORNN_BACKEND", backend)
+        found.append([network_answer(network, x, weight) for weight in (0.0, 0.1)])
+    for got, wanted in zip(*found, strict=True):
+        same(got, wanted, 1e-5)
+
+
+@native
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("nonlinearity", GATES)
+def test_stacked_perturbations_are_run_by_the_kernel_as_by_the_loop(
+    form: Form, nonlinearity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = LeakyRate(2, 21, tau=50.0, dt=20.0, form=form, nonlinearity=nonlinearity)
+    network = Network(cell, 2, noise=0.1)
+    stream = generator(0)
+    x = torch.randn(6, 9, 2, generator=stream)
+    gain = torch.rand(4, 1, 1, 21, generator=stream)
+    resting = {"resting_gain": gain[:, 0], "resting_offset": torch.full((1, 21), 0.1)}
+    acts = [
+        Intervention(gain=gain, n_stack=4),
+        Intervention(gain=gain, offset=torch.randn(1, 6, 9, 21, generator=stream), n_stack=4, **resting),
+        Intervention(current=torch.randn(4, 1, 9, 1, generator=stream), n_stack=4),
+        Intervention(current=torch.randn(9, 21, generator=stream), gain=torch.rand(6, 1, 21, generator=stream)),
+    ]
+    taken: list[str] = []
+    call = library.call
+    monkeypatch.setattr(library, "call", lambda name, table: (taken.append(name), call(name, table))[1])
+    for act in acts:
+        found = []
+        for backend in ("native", "loop"):
+            monkeypatch.setenv("NEURORNN_BACKEND", backend)
+            with torch.no_grad():
+                run = network(x, generator=generator(5), perturb=act)
+            found.append([run.outputs, run.activity, run.state[0]])
+        same(found[0], found[1], 1e-5)
+    assert taken.count("neurornn_leaky_forward") == len(acts)
+    monkeypatch.setenv("NEURORNN_BACKEND", "native")
+    cut = Intervention(synapses=torch.zeros(21, 21))
+    with torch.no_grad():
+        assert network(x, perturb=cut).activity.shape == (6, 9, 21)  # by the loop, as is one that is trained
+    network(x, perturb=acts[0]).outputs.sum().backward()
+    assert taken.count("neurornn_leaky_forward") == len(acts)

@@ -1,4 +1,5 @@
 /* The library's front door: which build of the kernels this machine can run, and the calls that choose it. */
+#include "drawn.h"
 #include "leaky.h"
 #include "lif.h"
 
@@ -8,7 +9,8 @@
     int leaky_forward_##V(const struct leaky *);                                                                  \
     int leaky_backward_##V(const struct leaky *);                                                                 \
     int lif_forward_##V(const struct lif *);                                                                      \
-    int lif_backward_##V(const struct lif *);
+    int lif_backward_##V(const struct lif *);                                                                     \
+    int noise_##V(const struct drawn *);
 
 DECLARE(portable)
 #if defined(NEURORNN_X86)
@@ -31,7 +33,9 @@ PUBLIC int neurornn_best(void) {
 }
 
 /* A caller's table of sizes must be this library's: it changes with the layout of the structs. */
-PUBLIC int neurornn_layout(void) { return (int)(1000 * sizeof(struct leaky) + sizeof(struct lif)); }
+PUBLIC int neurornn_layout(void) {
+    return (int)(1000000 * sizeof(struct drawn) + 1000 * sizeof(struct leaky) + sizeof(struct lif));
+}
 
 #if defined(NEURORNN_X86)
 #define CHOOSE(NAME)                                                                                              \
@@ -59,4 +63,9 @@ PUBLIC int neurornn_lif_forward(const struct lif *c, int level) {
 PUBLIC int neurornn_lif_backward(const struct lif *c, int level) {
     CHOOSE(lif_backward)
     return lif_backward_portable(c);
+}
+
+PUBLIC int neurornn_noise(const struct drawn *c, int level) {
+    CHOOSE(noise)
+    return noise_portable(c);
 }

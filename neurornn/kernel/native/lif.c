@@ -327,6 +327,10 @@ static int run(const struct lif *c, int backward) {
         pack(panels_x, c->weights + N * N, I, N, N, 1);
         for (int64_t n = 0; n < N; n++) pad(rows + n * row, c->weights + n * N, N, row);
     }
+    if (!backward) {
+        first_touched(c->sent, c->trials * c->steps * N);
+        first_touched(c->above, c->trials * c->steps * N);
+    }
     struct share share[MOST_THREADS];
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
@@ -350,7 +354,7 @@ static int run(const struct lif *c, int backward) {
                 for (int64_t i = 0; i < shares; i++) sum += share[i].grad_recurrent[k * row + n];
                 c->grad_weights[k * N + n] = sum;
             }
-    free(whole);
+    release(whole);
     return 0;
 }
 

@@ -46,7 +46,7 @@ INLINE void tile_of(const int tall, const int wide, int64_t depth, const float *
 #endif
 
 /* The rows of a state lie next to each other: col = 1. */
-static void product(int tall, int wide, int64_t depth, const float *a, int64_t row, const float *b, const float *from,
+UNUSED static void product(int tall, int wide, int64_t depth, const float *a, int64_t row, const float *b, const float *from,
                     int64_t from_row, float *to, int64_t to_row) {
     const int64_t col = 1;
     switch (tall * 4 + wide) {
@@ -58,7 +58,7 @@ static void product(int tall, int wide, int64_t depth, const float *a, int64_t r
 }
 
 /* The rows of a tile lie side by side: row = 1, col = TALL. Used for weight gradients, where depth is steps x trials. */
-static void product_packed(int tall, int wide, int64_t depth, const float *a, const float *b, const float *from,
+UNUSED static void product_packed(int tall, int wide, int64_t depth, const float *a, const float *b, const float *from,
                            int64_t from_row, float *to, int64_t to_row) {
     const int64_t row = 1, col = TALL;
     switch (tall * 4 + wide) {

@@ -11,6 +11,13 @@
 
 #define MOST_THREADS 256
 
+/* A share of the trials for each thread that is allowed, as far as there are trials. */
+static inline int64_t shares_of(int64_t threads, int64_t trials) {
+    int64_t most = trials < 1 ? 1 : trials;
+    if (most > MOST_THREADS) most = MOST_THREADS;
+    return threads < 1 ? 1 : threads < most ? threads : most;
+}
+
 struct task {
     void (*work)(void *);
     void *share;

@@ -37,6 +37,12 @@
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
 
+/* Each function that the library shows exists once for every instruction set, under a name of its own. */
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAMED(a) JOIN(a, VARIANT)
+
+#define UNUSED __attribute__((unused)) /* by some of those who take this header */
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vec load(const float *from) {
@@ -108,6 +114,17 @@ INLINE vec hyperbolic_tangent(vec x) {
     const vec power = (vec)(((ivec)shifted << 23) + (127 << 23));
     const vec e = p * power + (power - 1.0f);
     return e / (e + 2.0f);
+}
+
+/* The sum of all lanes. */
+INLINE float total(vec v) {
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    for (int i = LANES / 2; i; i /= 2)
+        for (int j = 0; j < i; j++) v[j] += v[j + i];
+    return v[0];
+#endif
 }
 
 /* Which lanes are set, as LANES bits, and back. The one thing that the compilers' portable vectors cannot say well. */

@@ -2,18 +2,17 @@
 #ifndef NEURORNN_WORK_H
 #define NEURORNN_WORK_H
 
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE 1
 #endif
+#include <stdatomic.h>
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "product.h"
 #include "threads.h"
-
-/* Each function that the library shows exists once for every instruction set, under a name of its own. */
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-#define NAMED(a) JOIN(a, VARIANT)
 
 /* Floats that the chunk of the weight gradients may take: half of a common second-level cache of 1 MiB. */
 #define CHUNK_FLOATS (1 << 17)
@@ -27,32 +26,71 @@ static float *take(float **room, int64_t floats) {
     return at;
 }
 
-/* Copy a matrix (rows x columns; entry (i, j) at from[i * row + j * col]) into zero-padded panels. */
-static void pack(float *to, const float *from, int64_t rows, int64_t columns, int64_t row, int64_t col) {
-    for (int64_t p = 0; p * PANEL < columns; p++) {
-        const int64_t n = least(PANEL, columns - p * PANEL);
-        for (int64_t i = 0; i < rows; i++, to += PANEL) {
-            const float *line = from + i * row + p * PANEL * col;
-            for (int64_t j = 0; j < n; j++) to[j] = line[j * col];
-            for (int64_t j = n; j < PANEL; j++) to[j] = 0.0f;
-        }
-    }
-}
-
 static void pad(float *to, const float *from, int64_t n, int64_t room) {
     if (from) memcpy(to, from, 4 * (size_t)n);
     memset(to + (from ? n : 0), 0, 4 * (size_t)(room - (from ? n : 0)));
 }
 
-static float *reserve(int64_t floats) {
-    void *at = 0;
-    return posix_memalign(&at, 64, 4 * (size_t)floats + 64) ? 0 : at;
+/* Copy a matrix (rows x columns; entry (i, j) at from[i * row + j * col]) into zero-padded panels of `depth` rows, from
+   their row `top` on. */
+static void pack_under(float *to, int64_t top, int64_t depth, const float *from, int64_t rows, int64_t columns,
+                       int64_t row, int64_t col) {
+    for (int64_t p = 0; p * PANEL < columns; p++) {
+        const int64_t n = least(PANEL, columns - p * PANEL);
+        for (int64_t i = 0; i < rows; i += 64) { /* a block that stays in cache, read along its rows or its columns */
+            const int64_t some = least(64, rows - i);
+            float *block = to + (p * depth + top + i) * PANEL;
+            const float *corner = from + i * row + p * PANEL * col;
+            if (col == 1)
+                for (int64_t k = 0; k < some; k++) pad(block + k * PANEL, corner + k * row, n, PANEL);
+            else
+                for (int64_t j = 0; j < PANEL; j++)
+                    for (int64_t k = 0; k < some; k++)
+                        block[k * PANEL + j] = j < n ? corner[k * row + j * col] : 0.0f;
+        }
+    }
 }
 
-/* A share of the trials for each thread that is allowed, as far as there are trials. */
-static int64_t shares_of(int64_t threads, int64_t trials) {
-    const int64_t most = least(MOST_THREADS, trials < 1 ? 1 : trials);
-    return least(threads < 1 ? 1 : threads, most);
+static void pack(float *to, const float *from, int64_t rows, int64_t columns, int64_t row, int64_t col) {
+    pack_under(to, 0, rows, from, rows, columns, row, col);
+}
+
+/* One work space is kept from call to call: fresh memory costs a page fault for each 4 KiB. */
+#define MOST_SPARE ((int64_t)1 << 24)
+static _Atomic(float *) spare;
+
+/* Memory for `floats`, aligned to 64 bytes, behind a line that holds its size; 0 where there is none. */
+static float *reserve(int64_t floats) {
+    float *at = atomic_exchange(&spare, (float *)0);
+    int64_t room = 0;
+    if (at) memcpy(&room, at, sizeof room);
+    if (!at || room < floats) {
+        free(at);
+        void *fresh = 0;
+        if (posix_memalign(&fresh, 64, 4 * (size_t)floats + 128)) return 0;
+        at = fresh;
+        memcpy(at, &floats, sizeof floats);
+    }
+    return at + 16;
+}
+
+static void release(float *work) {
+    float *at = work - 16;
+    int64_t room;
+    memcpy(&room, at, sizeof room);
+    free(room <= MOST_SPARE ? atomic_exchange(&spare, at) : at);
+}
+
+/* Tell the system that a large array is about to be touched for the first time: it may come in pages of 2 MiB, with a
+   fault for each of them instead of one for each 4 KiB. Allocators reuse smaller ones. */
+UNUSED static void first_touched(void *at, int64_t floats) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    const uintptr_t page = (uintptr_t)1 << 21, first = ((uintptr_t)at + page - 1) & ~(page - 1);
+    const uintptr_t end = (uintptr_t)at + 4 * (uintptr_t)floats;
+    if (at && floats >= (int64_t)1 << 23 && end > first) madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+    (void)at, (void)floats;
+#endif
 }
 
 /* Lay a row of the chunk, [r; x; 1], TALL entries side by side; `apart` from tile to tile. */
