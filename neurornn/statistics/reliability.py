@@ -17,10 +17,10 @@ ONE_REPEAT = (
 
 @dataclass(frozen=True, eq=False)
 class Ceiling:
-    """The best correlation with the mean response that any model can expect, of each unit.
+    r"""The best correlation with the mean response that any model can expect, of each unit.
 
     Args:
-        value: $CC_\\text{max}$. Shape `(unit,)`.
+        value: $CC_\text{max}$. Shape `(unit,)`.
         low: lower end of its 95 % interval, from a jackknife over repeats (NaN under three). Shape `(unit,)`.
         high: upper end. Shape `(unit,)`.
         oracle: correlation of each repeat with the mean of the others; an underestimate. Shape `(unit,)`.
