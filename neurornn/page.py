@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from neurornn.fit.fit import Fit
+from neurornn.fit import EncodingFit, Fit
 from neurornn.plot import Figure, figures
 
 TITLES = {
@@ -66,7 +66,7 @@ class _Section:
 
 
 def report(
-    fit: Fit,
+    fit: Fit | EncodingFit,
     *,
     title: str = "",
     notes: Sequence[str] = (),
@@ -76,7 +76,7 @@ def report(
     """Return one self-contained page about a fit and what was measured of it.
 
     Args:
-        fit: the trained network.
+        fit: the trained network, or the fitted encoding model.
         title: of the page; the task's name where absent.
         notes: sentences that stand across the top (a simulated recording, units left out ...).
         headline: the table at the top: what a reader wants to know first.
@@ -96,7 +96,7 @@ def report(
         (files("neurornn") / "page.html.j2").read_text(encoding="utf-8")
     )
     html = template.render(
-        title=title or f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}",
+        title=title or _named(fit),
         notes=notes,
         headline=headline.to_html(border=0) if headline is not None and len(headline) else "",
         sections=sections,
@@ -123,9 +123,16 @@ def _section(name: str, part: Any) -> _Section:
     )
 
 
-def _facts(fit: Fit) -> list[tuple[str, str]]:
+def _named(fit: Fit | EncodingFit) -> str:
+    if isinstance(fit, EncodingFit):
+        return f"{type(fit.model).__name__} of {len(fit.units)} neurons"
+    return f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
+
+
+def _facts(fit: Fit | EncodingFit) -> list[tuple[str, str]]:
     """Return what a reader needs to make the network again."""
-    facts = [("network", repr(fit.recipe.get("network", ""))), ("task", repr(fit.recipe.get("task", "")))]
+    parts = ("network", "task", "model", "fit")
+    facts = [(part, repr(fit.recipe[part])) for part in parts if part in fit.recipe]
     facts.append(("seed", str(fit.seed)))
     facts.extend((name, str(value)) for name, value in fit.versions.items())
     return facts

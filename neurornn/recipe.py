@@ -47,7 +47,7 @@ class Gate(_AbstractStrict):
         """Return whether `value` meets the bounds. NaN never does."""
         low = -float("inf") if self.at_least is None else self.at_least
         high = float("inf") if self.at_most is None else self.at_most
-        return low <= value <= high
+        return bool(low <= value <= high)
 
     def needed(self) -> str:
         """Return the bounds as a reader writes them."""
@@ -70,8 +70,8 @@ class FitRecipe(_AbstractStrict):
 
     about: About
     study: dict[str, Any]
-    task: dict[str, Any]
-    network: dict[str, Any]
+    task: dict[str, Any] = {}
+    network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     recording: Named | None = None
     seed: int = 0

@@ -14,6 +14,16 @@ import torch
 from neurornn import _check
 from neurornn.cell import GRU, LSTM, GaussianNoise, LeakyRate, Uniform, UniformNoise
 from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
+from neurornn.encoding import (
+    GLM,
+    ConvGRU,
+    Filters,
+    Lateral,
+    LinearNonlinear,
+    SpatialConv,
+    StimulusNetwork,
+    TemporalConv,
+)
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
@@ -50,11 +60,12 @@ _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulatio
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
+_ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES)
+    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES, _ENCODING)
     for kind in room
 }
 """Every type that a description may name."""

@@ -3,10 +3,14 @@
 from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
+from neurornn.study.encoding import EncodingStudy as EncodingStudy
+from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
-STUDIES: dict[str, type] = {kind.__name__: kind for kind in (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy)}
+_STUDIES = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, EncodingStudy, PlaceCellStudy)
+
+STUDIES: dict[str, type] = {kind.__name__: kind for kind in _STUDIES}
 """Every study that a recipe may name."""

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from neurornn import _check
-from neurornn.fit.fit import Fit
+from neurornn.fit import EncodingFit, Fit
 from neurornn.network import Network
 from neurornn.recording import Recording
 from neurornn.task.base import AbstractTask
@@ -56,7 +56,7 @@ class Findings:
 
     Args:
         quantities: every number that a gate may ask for, by name.
-        fit: the trained network.
+        fit: the trained network, or the fitted encoding model that the page is about.
         headline: what a reader wants to know first, as a small table; nothing where empty.
         parts: the results that a page shows, by name, in reading order.
         notes: sentences that a reader must see first (a simulated recording, units left out ...).
@@ -64,7 +64,7 @@ class Findings:
     """
 
     quantities: Mapping[str, float]
-    fit: Fit
+    fit: Fit | EncodingFit
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
