@@ -72,7 +72,8 @@ def read_retina(
 ) -> RetinaSession:
     """Read one stimulus class of a retina: `whitenoise.h5`, `naturalscene.h5` ...
 
-    The published layout: `train` and `test`, each with `stimulus` (frame, height, width), `time` (frame,) in s and `response/binned` (cell, frame); `test/repeats/cell01` (repeat, frame), or in newer files
+    The published layout: `train` and `test`, each with `stimulus` (frame, height, width), `time` (frame,) in s and
+    `response/binned` (cell, frame); `test/repeats/cell01` (repeat, frame), or in newer files
     `test/repeats/binned` (repeat, cell, frame). Cells are named from 1 and numbered from 0; they are sorted by number,
     not by name. Repeats of unequal length are filled with NaN. The stimulus stays in the file.
 

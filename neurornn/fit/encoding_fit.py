@@ -97,7 +97,6 @@ class EncodingFit:
             found[:, at] = expected[:, cut.counted[k]]
         return found[:, rows] / (self.dt / 1000.0)
 
-    @torch.no_grad()
     def simulate(
         self,
         evoked: Evoked | None = None,
@@ -122,7 +121,13 @@ class EncodingFit:
         Raises:
             ValueError: if the bins are not one stretch in which every bin has its whole window.
         """
-        evoked, rows = self._asked(evoked, rows)
+        return self._free(*self._asked(evoked, rows), repeats, seed, latent)[0]
+
+    @torch.no_grad()
+    def _free(
+        self, evoked: Evoked, rows: np.ndarray, repeats: int, seed: int, latent: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the counts of a free-running model, and what it expected in each bin of each repeat."""
         rows = rows[usable(evoked, self.model)[rows]]
         if len(rows) == 0 or np.any(np.diff(rows) != 1):
             fix = "Simulate stretch by stretch."
@@ -136,7 +141,7 @@ class EncodingFit:
         n_past, warm = self.model.past, self.model.warm
         past = each.past[:1, :n_past].expand(repeats, -1, -1).clone()
         state = self.model.begin(features)
-        counts = []
+        counts, means = [], []
         for t, feature in enumerate(features.unbind(1)):
             expected, state = self.model.step(feature, past, state)
             if t < warm and n_past:  # up to the first bin, the units' own past is known
@@ -147,7 +152,9 @@ class EncodingFit:
                 past = torch.cat([past[:, 1:], fired[:, None]], dim=1)
             if t >= warm:
                 counts.append(fired)
-        return torch.stack(counts, dim=1).numpy().astype(np.float64)
+                means.append(expected)
+        fired, expected = (torch.stack(part, dim=1).numpy().astype(np.float64) for part in (counts, means))
+        return fired, expected
 
     def score(
         self,
@@ -175,7 +182,8 @@ class EncodingFit:
         good = np.isfinite(rates).all(axis=(0, 2))
         fired = None
         if free and self.model.past:
-            fired = self.simulate(evoked, rows[good], repeats=free, seed=seed).mean(axis=0) / (self.dt / 1000.0)
+            # The mean of what was expected, not of what was fired: the same rate, without the Poisson noise.
+            fired = self._free(evoked, rows[good], free, seed, False)[1].mean(axis=0) / (self.dt / 1000.0)
         return score_rates(
             evoked.counts[:, rows[good]],
             rates[:, good],
