@@ -29,8 +29,19 @@ TITLES = {
     "uniform noise": "Reactivation after learning with uniform noise",
     "replay": "Replay in rest",
     "noise": "How much noise quiescence needs",
+    "variability": "Where variability comes from",
     "targeted": "Targeted reactivation",
     "quiet lesion": "Lesion in quiescence",
+    "encoding": "What models predict of the neuron",
+    "encoding_2": "The second recording",
+    "lags": "Lag of the stimulus",
+    "lags_2": "Lag of the stimulus, second recording",
+    "place cell": "Place cell",
+    "without a place": "A neuron without a place",
+    "half-wave": "Half-wave subunits",
+    "full-wave": "Full-wave subunits",
+    "adaptation": "Contrast adaptation",
+    "retina": "Responses of the retina",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""
 

@@ -33,8 +33,8 @@ class RetinaSession:
 
     train: Evoked
     test: Evoked
-    train_truth: Float[np.ndarray, "bin unit"] | None = None
-    test_truth: Float[np.ndarray, "bin unit"] | None = None
+    train_truth: Float[np.ndarray, "_train unit"] | None = None
+    test_truth: Float[np.ndarray, "_test unit"] | None = None
 
 
 @dataclass(frozen=True)

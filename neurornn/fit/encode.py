@@ -141,6 +141,7 @@ def fit_encoding(
         units=evoked.units,
         dt=evoked.dt,
         null=means / (evoked.dt / 1000.0),
+        largest=np.nanmax(evoked.counts[:, split.train], axis=(0, 1)),
         history=history.astype({"epoch": int}),
         recipe=recipe,
         seed=seed,

@@ -37,6 +37,7 @@ class EncodingFit:
         units: ids of the units.
         dt: bin width, ms.
         null: mean rate of each unit in the training bins: the null of every bits/spike. Shape `(unit,)`, Hz.
+        largest: greatest count of each unit in a training bin: no bin of a simulation holds more. Shape `(unit,)`.
         history: one row an epoch: `epoch`, `loss`, `validation`, `learning_rate`; empty for what was solved.
         recipe: model and fit as plain data.
         seed: of the fit.
@@ -51,6 +52,7 @@ class EncodingFit:
     units: pd.Index
     dt: float
     null: Float[np.ndarray, " unit"]
+    largest: Float[np.ndarray, " unit"]
     history: pd.DataFrame
     recipe: Mapping[str, Any]
     seed: int
@@ -116,7 +118,8 @@ class EncodingFit:
             latent: whether latent noise is drawn, anew in each repeat.
 
         Returns:
-            Poisson counts given the model's rate in each bin.
+            Poisson counts of the rate in each bin, held at the greatest count of a training bin: a model with
+            history may otherwise excite itself without bound.
 
         Raises:
             ValueError: if the bins are not one stretch in which every bin has its whole window.
@@ -134,7 +137,7 @@ class EncodingFit:
             _check.fail("EncodingFit.simulate", "rows", "one stretch of bins with a whole window", rows, fix)
         cut = chunks(evoked, rows, self.model, length=len(rows))
         each = batch(evoked, cut, np.array([0]), self.model, self.moments)
-        stream = generator(seed)
+        stream, most = generator(seed), torch.from_numpy(self.largest.astype(np.float32))
         stimulus = each.stimulus[:1].expand(repeats, *each.stimulus.shape[1:])
         features = self.model.features(stimulus if latent else stimulus[:1], stream if latent else None)
         features = features.expand(repeats, *features.shape[1:])
@@ -144,10 +147,11 @@ class EncodingFit:
         counts, means = [], []
         for t, feature in enumerate(features.unbind(1)):
             expected, state = self.model.step(feature, past, state)
+            expected = torch.minimum(expected, most)
             if t < warm and n_past:  # up to the first bin, the units' own past is known
                 fired = each.past[:1, n_past + t].expand(repeats, -1)
             else:
-                fired = torch.poisson(expected, generator=stream)
+                fired = torch.minimum(torch.poisson(expected, generator=stream), most)
             if n_past:
                 past = torch.cat([past[:, 1:], fired[:, None]], dim=1)
             if t >= warm:
@@ -201,7 +205,7 @@ class EncodingFit:
         folder = Path(folder)
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors["moments"] = torch.from_numpy(np.stack([self.moments.mean, self.moments.spread]))
-        tensors["null"] = torch.from_numpy(self.null)
+        tensors |= {"null": torch.from_numpy(self.null), "largest": torch.from_numpy(self.largest)}
         tensors["history"] = torch.from_numpy(self.history.to_numpy(dtype=float))
         units = self.units.tolist()
         told = {
@@ -256,6 +260,7 @@ class EncodingFit:
             units=pd.Index(told["units"]),
             dt=told["dt"],
             null=tensors["null"].numpy(),
+            largest=tensors["largest"].numpy(),
             history=history.astype({"epoch": int}),
             recipe=told["recipe"],
             seed=told["seed"],

@@ -1,8 +1,10 @@
 """Plot: every figure of the package, and the only rooms that load matplotlib."""
 
+import neurornn.plot.encoding
 import neurornn.plot.experiments
 import neurornn.plot.probing
 import neurornn.plot.reactivation
+import neurornn.plot.retina
 import neurornn.plot.timescales
 import neurornn.plot.training
 import neurornn.plot.units  # noqa: F401  (the drawings register themselves)
