@@ -117,6 +117,9 @@ from .encoding import poisson_glm as poisson_glm
 from .encoding import score_rates as score_rates
 from .fit import EncodingFit as EncodingFit
 from .fit import fit_encoding as fit_encoding
+from .latent import LatentFit as LatentFit
+from .latent import SequentialLatent as SequentialLatent
+from .latent import fit_latent as fit_latent
 
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric

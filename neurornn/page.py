@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from neurornn.fit import EncodingFit, Fit
+from neurornn.latent import LatentFit
 from neurornn.plot import Figure, figures
 
 TITLES = {
@@ -77,7 +78,7 @@ class _Section:
 
 
 def report(
-    fit: Fit | EncodingFit,
+    fit: Fit | EncodingFit | LatentFit,
     *,
     title: str = "",
     notes: Sequence[str] = (),
@@ -87,7 +88,7 @@ def report(
     """Return one self-contained page about a fit and what was measured of it.
 
     Args:
-        fit: the trained network, or the fitted encoding model.
+        fit: the trained network, or the fitted model of neurons.
         title: of the page; the task's name where absent.
         notes: sentences that stand across the top (a simulated recording, units left out ...).
         headline: the table at the top: what a reader wants to know first.
@@ -134,13 +135,15 @@ def _section(name: str, part: Any) -> _Section:
     )
 
 
-def _named(fit: Fit | EncodingFit) -> str:
+def _named(fit: Fit | EncodingFit | LatentFit) -> str:
     if isinstance(fit, EncodingFit):
         return f"{type(fit.model).__name__} of {len(fit.units)} neurons"
+    if isinstance(fit, LatentFit):
+        return f"Latent model of {fit.model.n_out} neurons"
     return f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
 
 
-def _facts(fit: Fit | EncodingFit) -> list[tuple[str, str]]:
+def _facts(fit: Fit | EncodingFit | LatentFit) -> list[tuple[str, str]]:
     """Return what a reader needs to make the network again."""
     parts = ("network", "task", "model", "fit")
     facts = [(part, repr(fit.recipe[part])) for part in parts if part in fit.recipe]

@@ -56,7 +56,8 @@ class FileFrames:
         import h5py
 
         with h5py.File(self.path, "r") as file:
-            return np.asarray(file[self.key][which])
+            frames: Any = file[self.key]
+            return np.asarray(frames[which])
 
     def __len__(self) -> int:
         return self.shape[0]

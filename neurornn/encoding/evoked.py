@@ -146,7 +146,7 @@ class Evoked:
         binned = recording.binned(dt)
         frames = sampled(shown, binned.times, dt)
         names = tuple(f"{signal} {k}" for k in range(frames.shape[1])) if frames.shape[1] > 1 else (signal,)
-        source = {"name": str(recording.source.get("name", "unnamed")), "signal": signal}
+        source: dict[str, object] = {"name": str(recording.source.get("name", "unnamed")), "signal": signal}
         return cls(frames, binned.values[None], dt, binned.trial, recording.units.index, names, source)
 
     def pieces(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -173,7 +173,7 @@ class Evoked:
     @property
     def missing(self) -> Bool[np.ndarray, " bin"]:
         """Which frames hold a NaN."""
-        return np.isnan(self.frame_sums[0]).any(axis=1)
+        return np.asarray(np.isnan(self.frame_sums[0]).any(axis=1))
 
     @property
     def n_pixels(self) -> int:

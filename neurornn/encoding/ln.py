@@ -23,6 +23,8 @@ class LinearNonlinear(AbstractEncodingModel):
         shape: of one frame.
         lags: frames in a window.
         from_sta: whether the filter is the spike-triggered average.
+        rank: the average is cut to this many products of a time course and an image, which leaves out most of its
+            noise; 0 for all of it.
         delay: 1 to exclude the current frame, 0 to include it.
         l2: penalty on the sum of the squared filter.
         seed: of the initial filters, without `from_sta`.
@@ -44,6 +46,7 @@ class LinearNonlinear(AbstractEncodingModel):
         *,
         lags: int,
         from_sta: bool = True,
+        rank: int = 0,
         delay: int = 1,
         l2: float = 0.0,
         seed: int = 0,
@@ -54,6 +57,7 @@ class LinearNonlinear(AbstractEncodingModel):
         self.delay = _check.count("LinearNonlinear", "delay", delay, least=0)
         self.l2 = _check.not_negative("LinearNonlinear", "l2", l2)
         self.from_sta = from_sta
+        self.rank = _check.count("LinearNonlinear", "rank", rank, least=0)
         self.filters = drawn((n_units, lags, *shape), generator(seed))  # oldest frame first
         self.filters.requires_grad_(not from_sta)
         self.gain = nn.Parameter(torch.ones(n_units))
@@ -83,7 +87,7 @@ class LinearNonlinear(AbstractEncodingModel):
 
     def prepare(self, train: Iterable[Batch], validation: Iterable[Batch]) -> bool:
         if self.from_sta:
-            sta = spike_triggered_average(train, self.lags)
+            sta = low_rank(spike_triggered_average(train, self.lags), self.rank)
             # A filter that gives a drive of about unit spread on a white stimulus.
             size = sta.flatten(1).norm(dim=1).clamp_min(1e-12)
             with torch.no_grad():
@@ -92,6 +96,14 @@ class LinearNonlinear(AbstractEncodingModel):
 
     def _curve(self, drive: Tensor) -> Tensor:
         return self.scale.exp() * self.link(self.gain * drive + self.bias)
+
+
+def low_rank(filters: Float[Tensor, "unit lag *shape"], rank: int) -> Float[Tensor, "unit lag *shape"]:
+    """Return the best sums of `rank` products of a time course and an image; the filters themselves at rank 0."""
+    if rank == 0:
+        return filters
+    left, size, right = torch.linalg.svd(filters.flatten(2), full_matrices=False)
+    return (left[..., :rank] * size[:, None, :rank] @ right[:, :rank]).reshape(filters.shape)
 
 
 def spike_triggered_average(batches: Iterable[Batch], lags: int) -> Float[Tensor, "unit lag *shape"]:

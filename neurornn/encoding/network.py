@@ -129,7 +129,7 @@ class StimulusNetwork(AbstractEncodingModel):
                 self.readout_bias.copy_(self.link.inverse(counts))
 
     def _read(self, heard: Tensor) -> Tensor:
-        if self.dense is not None:
+        if self.dense is not None and self.dense_bias is not None:
             heard = torch.relu(heard @ self.dense.mT + self.dense_bias)
         drive = heard @ self.readout.mT
         if self.readout_bias is not None:

@@ -118,7 +118,7 @@ class SpatialConv(AbstractFront):
         self.layers = nn.ModuleList()
         for old, new, kernel in zip((lags, *channels), channels, kernels, strict=False):
             sides = (3,) * (kernel // 2) if stacked else (kernel,)
-            self.layers.append(_Chain(old, new, sides, stream))
+            self.layers.append(Chain(old, new, sides, stream))
         full = [new * math.prod(size) for new, size in zip(channels, sizes, strict=True)]
         self.norms = nn.ModuleList([UnitNorm(n, positive=stacked) for n in full] if norm else [])
         self.maps = nn.ModuleList([one if one is not None else nn.Identity() for one in maps])
@@ -128,7 +128,9 @@ class SpatialConv(AbstractFront):
 
     def forward(self, stimulus: Tensor, noise: torch.Generator | None = None) -> Tensor:
         n_samples = stimulus.shape[0]
-        drive = self.layers[0].over_time(stimulus)  # (sample * bin, channel, height, width)
+        first = self.layers[0]
+        assert isinstance(first, Chain)
+        drive = first.over_time(stimulus)  # (sample * bin, channel, height, width)
         for k in range(len(self.layers)):
             if k:
                 drive = self.layers[k](drive)
@@ -144,7 +146,7 @@ class SpatialConv(AbstractFront):
         return drive.reshape(n_samples, -1, self.n_features)
 
 
-class _Chain(nn.Module):
+class Chain(nn.Module):
     """Convolutions of these sides, one after the other, with nothing between them."""
 
     def __init__(self, old: int, new: int, sides: tuple[int, ...], stream: torch.Generator) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,12 +81,13 @@ class EncodingScores:
         written = [folder / f"{name}.csv", folder / f"{name}.json"]
         self.table.to_csv(written[0])
         parquet = find_spec("pyarrow") is not None
+        rows = self.table.reset_index().to_dict("records")
         told = {
             "kept": int(self.kept.sum()),
             "total": len(self.table),
             "methods": self.methods,
-            "medians": {row: _plain(value) for row, value in self.summary()["median"].items()},
-            "units": json.loads(self.table.reset_index().to_json(orient="records")),
+            "medians": {name: _plain(self.median(name)) for name in self.table.columns if name != "kept"},
+            "units": [{key: _plain(value) for key, value in row.items()} for row in rows],
             "parquet": f"{name}.parquet" if parquet else "not written: pyarrow is not installed",
         }
         written[1].write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
@@ -175,5 +177,7 @@ def score_rates(
     return EncodingScores(table, best, psth, mean, counts, dt, methods)
 
 
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _plain(value: Any) -> Any:
+    """Return a number as JSON takes it: NaN as null, numpy's as Python's own."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurornn.encoding import GLM, EncodingScores, LinearNonlinear, StimulusNetwork, TemporalConv
 from neurornn.encoding.front import Filters
-from neurornn.encoding.pixels import SpatialConv
+from neurornn.encoding.pixels import Chain, SpatialConv
 from neurornn.fit import EncodingFit
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel
 from neurornn.study.encoding import Encodings
@@ -26,7 +26,7 @@ def _(fit: EncodingFit) -> list[Figure]:
             axis = drawing.subplots()
             axis.plot(history["epoch"], history["loss"], color=MODEL, label="training")
             axis.plot(history["epoch"], history["validation"], color=SECOND, label="validation")
-            best = int(history["validation"].idxmin())
+            best = int(history["validation"].to_numpy().argmin())
             axis.axvline(history["epoch"].iloc[best], color=INK, lw=0.8, ls="--")
             axis.set(xlabel="epoch", ylabel="Poisson loss")
             axis.legend()
@@ -89,14 +89,15 @@ def _weights(model: Any) -> tuple[np.ndarray | None, str]:
         return front.weight.detach().numpy(), "Subunit filters"
     if isinstance(front, TemporalConv):
         return front.weights[0].detach().numpy().transpose(0, 2, 1), "First-layer filters"
-    if isinstance(front, SpatialConv) and len(front.layers[0].weights) == 1:
-        return front.layers[0].weights[0].detach().numpy(), "First-layer filters"
+    chain = front.layers[0] if isinstance(front, SpatialConv) else None
+    if isinstance(chain, Chain) and len(chain.weights) == 1:
+        return chain.weights[0].detach().numpy(), "First-layer filters"
     return None, ""
 
 
 @figures.register
 def _(found: Encodings) -> list[Figure]:
-    colours = dict(zip(found.scores, COLOURS, strict=False))
+    colours: dict[str, str] = dict(zip(found.scores, COLOURS, strict=False))
     first = next(iter(found.scores.values()))
     unit = int(np.argmax(first.table["n_spikes"].to_numpy()))
     shown = min(int(400 / first.dt), len(first.psth))

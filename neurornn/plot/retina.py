@@ -13,7 +13,7 @@ ORDER = (SECOND, MODEL, THIRD, NULL)
 
 @figures.register
 def _(found: RetinaFits) -> list[Figure]:
-    colours = dict(zip(found.scores, ORDER, strict=False))
+    colours: dict[str, str] = dict(zip(found.scores, ORDER, strict=False))
     return [response_figure(dict(found.scores), found.truth), *against_ceiling(found.scores, colours)]
 
 

@@ -4,6 +4,7 @@ from neurornn.study.base import AbstractStudy as AbstractStudy
 from neurornn.study.base import Findings as Findings
 from neurornn.study.base import Plan as Plan
 from neurornn.study.encoding import EncodingStudy as EncodingStudy
+from neurornn.study.latent import LatentStudy as LatentStudy
 from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.resting import RestStudy as RestStudy
@@ -14,7 +15,7 @@ from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
 _STUDIES = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, EncodingStudy, PlaceCellStudy)
-_RETINA = (SubunitStudy, AdaptationStudy, NoiseStudy)
+_RETINA = (SubunitStudy, AdaptationStudy, NoiseStudy, LatentStudy)
 
 STUDIES: dict[str, type] = {kind.__name__: kind for kind in (*_STUDIES, *_RETINA)}
 """Every study that a recipe may name."""

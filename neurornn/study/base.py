@@ -9,6 +9,7 @@ import pandas as pd
 
 from neurornn import _check
 from neurornn.fit import EncodingFit, Fit
+from neurornn.latent import LatentFit
 from neurornn.network import Network
 from neurornn.recording import Recording
 from neurornn.task.base import AbstractTask
@@ -56,7 +57,7 @@ class Findings:
 
     Args:
         quantities: every number that a gate may ask for, by name.
-        fit: the trained network, or the fitted encoding model that the page is about.
+        fit: the trained network, or the fitted model that the page is about.
         headline: what a reader wants to know first, as a small table; nothing where empty.
         parts: the results that a page shows, by name, in reading order.
         notes: sentences that a reader must see first (a simulated recording, units left out ...).
@@ -64,7 +65,7 @@ class Findings:
     """
 
     quantities: Mapping[str, float]
-    fit: Fit | EncodingFit
+    fit: Fit | EncodingFit | LatentFit
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

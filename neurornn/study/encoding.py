@@ -61,7 +61,7 @@ class Encodings:
         """How this was made."""
         first = next(iter(self.fits.values()))
         split = first.split.methods if first.split is not None else ""
-        scores = next(reversed(self.scores.values()))
+        scores = list(self.scores.values())[-1]
         return f"{split} {scores.methods} Models run by themselves on the held-out stimulus for ISI statistics."
 
     @property
@@ -190,8 +190,8 @@ class EncodingStudy(AbstractStudy):
                 named[f"{model}_free_bits_per_spike"] = scores.median("free_bits_per_spike")
             for name in ("cv", "fano", "rate"):
                 named[f"{model}_{name}"] = float(trains.loc[model, name])
-        best = max(scores.median("bits_per_spike") for scores in list(found.scores.values())[:-1] or [None] if scores)
-        named["last_over_best_other"] = list(found.scores.values())[-1].median("bits_per_spike") - best
+        *others, last = [scores.median("bits_per_spike") for scores in found.scores.values()]
+        named["last_over_best_other"] = last - max(others, default=0.0)
         return named
 
 
@@ -203,14 +203,13 @@ def _seeded(model: AbstractEncodingModel, seed: int) -> AbstractEncodingModel:
 
 
 def _row(name: str, place: int, recording: Recording, found: Encodings, scores: EncodingScores) -> dict[str, Any]:
-    trains = found.trains[found.trains["source"] == name]
-    truth = found.trains[found.trains["source"] == "recording"]
+    trains = found.trains.groupby("source")[["cv", "fano"]].median()
     free = scores.median("free_bits_per_spike") if "free_bits_per_spike" in scores.frame() else float("nan")
     return {
         "stimulus": str(recording.source.get("name", place + 1)),
         "model": name,
         "bits/spike": f"{scores.median('bits_per_spike'):.2f}",
         "bits/spike on its own spikes": "" if np.isnan(free) else f"{free:.2f}",
-        "ISI CV (recorded)": f"{trains['cv'].median():.2f} ({truth['cv'].median():.2f})",
-        "Fano (recorded)": f"{trains['fano'].median():.2f} ({truth['fano'].median():.2f})",
+        "ISI CV (recorded)": f"{trains.loc[name, 'cv']:.2f} ({trains.loc['recording', 'cv']:.2f})",
+        "Fano (recorded)": f"{trains.loc[name, 'fano']:.2f} ({trains.loc['recording', 'fano']:.2f})",
     }

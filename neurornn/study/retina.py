@@ -139,9 +139,9 @@ class SubunitStudy(AbstractStudy):
             parts[f"{name}-wave"] = found
             summary = found.summary()
             headlines[f"{name}-wave"] = summary[["cc_norm", "cc", "cc_max", "bits_per_spike", "kept"]]
-            for model, row in summary.iterrows():
-                for quantity in ("cc_norm", "cc", "bits_per_spike", "truth_cc", "cc_max"):
-                    quantities[f"{name}_{model}_{quantity}"] = float(row[quantity])
+            for quantity in ("cc_norm", "cc", "bits_per_spike", "truth_cc", "cc_max"):
+                for model, value in summary[quantity].to_dict().items():
+                    quantities[f"{name}_{model}_{quantity}"] = float(value)
             # A model without any correlation has a normalised one about 0; both signs are far from it.
             shown = list(found.fits.values())[-1] if shown is None else shown
         assert shown is not None

@@ -105,9 +105,9 @@ class NoiseStudy(AbstractStudy):
         sources = {name: variability(each, bins=self.window) for name, each in counts.items()}
         probe = NoiseProbe(sources, self.window * session.test.dt, self.passes)
         quantities = {}
-        for name, row in probe.summary().iterrows():
-            for quantity in ("slope", "error", "fano"):
-                quantities[f"{name}_{quantity}"] = float(row[quantity])
+        for quantity in ("slope", "error", "fano"):
+            for name, value in probe.summary()[quantity].to_dict().items():
+                quantities[f"{name}_{quantity}"] = float(value)
         poisson = sources["poisson"]
         quantities["poisson_errors_from_one"] = float(np.median(np.abs(poisson.slope - 1.0) / poisson.error))
         quantities["cc_norm"] = next(iter(found.scores.values())).median("cc_norm")
