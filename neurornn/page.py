@@ -43,6 +43,9 @@ TITLES = {
     "full-wave": "Full-wave subunits",
     "adaptation": "Contrast adaptation",
     "retina": "Responses of the retina",
+    "whitenoise": "Trained on white noise",
+    "naturalscene": "Trained on natural scenes",
+    "co-smoothing": "Units that were not read, in blocks that were not seen",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""
 

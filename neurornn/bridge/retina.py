@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,9 +240,3 @@ def read_open_retina(responses: str | Path, stimulus: np.ndarray | str | Path, *
         _check.fail(owner, "stimulus", must, movie, fix, error=RecordingError)
     counts = (values[None] if values.ndim == 2 else values).transpose(0, 2, 1)
     return Evoked(movie[0], counts, dt, source={"name": f"{path.stem}, {name}"})
-
-
-def stanford_file(folder: Mapping[str, Path] | Path, retina: str, stimulus: str) -> Path:
-    """Return where the published deposit keeps a stimulus class of a retina: `ganglion_cell_data/15-10-07/...`."""
-    root = folder if isinstance(folder, Path) else next(iter(folder.values()))
-    return root / "ganglion_cell_data" / retina / f"{stimulus}.h5"

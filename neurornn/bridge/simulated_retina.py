@@ -21,7 +21,7 @@ class SimulatedRetina:
     $$ v_t = v_{t-1} + \tfrac{\Delta t}{\tau}\Big(\tfrac1J \sum_j d_{jt}^2 - v_{t-1}\Big), \qquad
        \lambda_t = \frac{\bar r}{Z} \Big(\frac{\sum_j b_{jt}}{\sqrt{(1 - a) + a\,v_{t-1}}}\Big)^{p} $$
 
-    Filters $k_j$ are a Gaussian in space and a biphasic wave in time, scaled so that a subunit's drive $d$ has a spread
+    Filters $k_j$ are a Gaussian in space, centred on a pixel, and a biphasic wave in time, scaled so that a subunit's drive $d$ has a spread
     of 1 at contrast 1. Spikes are Poisson given $\lambda$. Every repeat draws its own latent noise $\xi$.
 
     Args:
@@ -169,7 +169,7 @@ class SimulatedRetina:
         reach = np.minimum(middle - self.spread, middle)
         cells = middle + np.maximum(reach, 0.0) * draw.uniform(-0.6, 0.6, (self.n_units, 2))
         centres = cells[:, None] + self.spread * draw.standard_normal((self.n_units, self.subunits, 2))
-        centres = np.clip(centres, 0, np.array([height - 1, width - 1]))
+        centres = np.clip(np.rint(centres), 0, np.array([height - 1, width - 1]))
         away = (rows - centres[..., 0, None, None]) ** 2 + (columns - centres[..., 1, None, None]) ** 2
         space = np.exp(-0.5 * away / self.width**2)
         since = np.arange(self.lags, 0, -1) * self.dt  # ms before the bin, oldest frame first

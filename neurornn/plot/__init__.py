@@ -2,6 +2,7 @@
 
 import neurornn.plot.encoding
 import neurornn.plot.experiments
+import neurornn.plot.latent
 import neurornn.plot.probing
 import neurornn.plot.reactivation
 import neurornn.plot.retina

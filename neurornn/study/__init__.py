@@ -11,11 +11,12 @@ from neurornn.study.resting import RestStudy as RestStudy
 from neurornn.study.retina import SubunitStudy as SubunitStudy
 from neurornn.study.retina_adaptation import AdaptationStudy as AdaptationStudy
 from neurornn.study.retina_noise import NoiseStudy as NoiseStudy
+from neurornn.study.salamander import SalamanderStudy as SalamanderStudy
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 
 _STUDIES = (TrackStudy, ReactivationStudy, RestStudy, TimescaleStudy, EncodingStudy, PlaceCellStudy)
-_RETINA = (SubunitStudy, AdaptationStudy, NoiseStudy, LatentStudy)
+_RETINA = (SubunitStudy, AdaptationStudy, NoiseStudy, SalamanderStudy, LatentStudy)
 
 STUDIES: dict[str, type] = {kind.__name__: kind for kind in (*_STUDIES, *_RETINA)}
 """Every study that a recipe may name."""
