@@ -21,8 +21,8 @@ class SimulatedRetina:
     $$ v_t = v_{t-1} + \tfrac{\Delta t}{\tau}\Big(\tfrac1J \sum_j d_{jt}^2 - v_{t-1}\Big), \qquad
        \lambda_t = \frac{\bar r}{Z} \Big(\frac{\sum_j b_{jt}}{\sqrt{(1 - a) + a\,v_{t-1}}}\Big)^{p} $$
 
-    Filters $k_j$ are a Gaussian in space, centred on a pixel, and a biphasic wave in time, scaled so that a subunit's drive $d$ has a spread
-    of 1 at contrast 1. Spikes are Poisson given $\lambda$. Every repeat draws its own latent noise $\xi$.
+    Filters $k_j$ are a Gaussian in space, centred on a pixel, and a biphasic wave in time, scaled so that a drive $d$
+    has a spread of 1 at contrast 1. Spikes are Poisson given $\lambda$. Every repeat draws its own latent noise $\xi$.
 
     Args:
         shape: (height, width) of a frame, pixels.

@@ -62,6 +62,11 @@ class RetinaFits:
         return kept[names].median().assign(kept=kept.size().astype(str) + f" of {len(frame) // len(self.scores)}")
 
 
+def tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings from a recipe with their lists as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+
+
 def fit_retina(
     session: RetinaSession,
     models: Mapping[str, AbstractEncodingModel],
@@ -131,8 +136,8 @@ class SubunitStudy(AbstractStudy):
         shown: EncodingFit | None = None
         for name, full in (("half", False), ("full", True)):
             plan.say(f"a retina of {name}-wave subunits")
-            retina = SimulatedRetina(**self.retina, full_wave=full, seed=plan.seed)
-            session = retina.session(**self.session, seed=plan.seed)
+            retina = SimulatedRetina(**tuples(self.retina), full_wave=full, seed=plan.seed)
+            session = retina.session(**tuples(self.session), seed=plan.seed)
             found = fit_retina(
                 session, self.models, plan, fit=self.fit, own=self.own, min_explainable=self.min_explainable
             )

@@ -14,7 +14,7 @@ from neurornn.encoding import AbstractEncodingModel, Evoked
 from neurornn.errors import RecordingError
 from neurornn.fit import EncodingFit
 from neurornn.study.base import AbstractStudy, Findings, Plan
-from neurornn.study.retina import REFERENCES, fit_retina
+from neurornn.study.retina import REFERENCES, fit_retina, tuples
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +109,9 @@ class AdaptationStudy(AbstractStudy):
             _check.fail("AdaptationStudy", "session.contrasts", "a low and a high one", got, error=RecordingError)
 
     def run(self, plan: Plan) -> Findings:
-        retina = SimulatedRetina(**self.retina, seed=plan.seed)
+        retina = SimulatedRetina(**tuples(self.retina), seed=plan.seed)
         plan.say("a retina that adapts to contrast")
-        session = retina.session(**self.session, seed=plan.seed)
+        session = retina.session(**tuples(self.session), seed=plan.seed)
         found = fit_retina(session, self.models, plan, fit=self.fit, own=self.own, min_explainable=self.min_explainable)
         adaptation = self.adaptation(retina, found.fits, plan.seed)
         quantities = {"teacher_index": float(np.mean(adaptation.index["teacher"]))}

@@ -12,7 +12,7 @@ from neurornn.bridge import SimulatedRetina
 from neurornn.encoding import AbstractEncodingModel
 from neurornn.statistics.repeats import Variability, variability
 from neurornn.study.base import AbstractStudy, Findings, Plan
-from neurornn.study.retina import REFERENCES, fit_retina
+from neurornn.study.retina import REFERENCES, fit_retina, tuples
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +85,9 @@ class NoiseStudy(AbstractStudy):
         _check.count("NoiseStudy", "passes", self.passes, least=3)
 
     def run(self, plan: Plan) -> Findings:
-        retina = SimulatedRetina(**self.retina, seed=plan.seed)
+        retina = SimulatedRetina(**tuples(self.retina), seed=plan.seed)
         plan.say("a noisy retina")
-        session = retina.session(**self.session, seed=plan.seed)
+        session = retina.session(**tuples(self.session), seed=plan.seed)
         found = fit_retina(session, self.models, plan, fit=self.fit, own={}, min_explainable=self.min_explainable)
         fit = next(iter(found.fits.values()))
         plan.say(f"{self.passes} passes with latent noise")
