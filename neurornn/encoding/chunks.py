@@ -56,7 +56,7 @@ def contiguous_split(evoked: Evoked, *, validation: float = 0.1, test: float = 0
         >>> from neurornn import Evoked, contiguous_split
         >>> split = contiguous_split(Evoked(np.zeros((100, 1)), np.ones((1, 100, 1)), dt=1.0), gap=5)
         >>> len(split.train), len(split.validation), len(split.test)
-        (67, 8, 15)
+        (72, 3, 15)
     """
     owner = "contiguous_split"
     for name, value in (("validation", validation), ("test", test)):

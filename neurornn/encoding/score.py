@@ -126,7 +126,7 @@ def score_rates(
         >>> import numpy as np
         >>> from neurornn.encoding import score_rates
         >>> rng = np.random.default_rng(0)
-        >>> rate = rng.gamma(1.0, 10.0, size=(500, 1))
+        >>> rate = rng.gamma(1.0, 30.0, size=(500, 1))
         >>> counts = rng.poisson(rate / 100, size=(20, 500, 1)).astype(float)
         >>> told = score_rates(counts, rate[None], rate.mean(axis=0), dt=10.0)
         >>> bool(0.95 < told.median("cc_norm") < 1.05), told.kept_text

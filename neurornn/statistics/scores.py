@@ -85,7 +85,7 @@ def mcfadden_r2(
         >>> from neurornn.statistics.scores import mcfadden_r2
         >>> counts = np.array([[0.0], [2.0]])
         >>> mcfadden_r2(counts, counts, np.array([1.0]), dt=1000.0).round(4)
-        array([0.5197])
+        array([0.5147])
     """
     known = np.isfinite(counts)
     null = np.broadcast_to(null_rates, counts.shape)
