@@ -58,7 +58,7 @@ class Card:
 
     Args:
         name: of the recipe.
-        size: "small" or "full".
+        size: "small", "full", or another that the recipe describes.
         seeds: that were run.
         verdicts: one a gate.
         quantities: every number of every seed, gated or not.
@@ -132,6 +132,7 @@ def run_recipe(
     size: str = "small",
     seed: int | None = None,
     stand_in: bool = True,
+    minutes: float = 0.0,
     progress: bool = True,
     say: Say = quiet,
 ) -> Findings:
@@ -139,9 +140,10 @@ def run_recipe(
 
     Args:
         name: of the recipe, or a path.
-        size: "small" or "full".
+        size: "small", "full", or another that the recipe describes.
         seed: instead of the recipe's own.
         stand_in: whether the recipe's stand-in may take the place of a recording that can be had nowhere.
+        minutes: wall time after which each training stops where it is; 0 for no such end. See `train`.
         progress: whether to show progress bars.
         say: where stages are told.
 
@@ -158,7 +160,7 @@ def run_recipe(
     plan = Plan(
         network=lambda task, seed: _network(recipe.network, task, seed),
         task=lambda **known: _task(recipe.task, known),
-        train=_training(recipe.train),
+        train=_training(recipe.train) | ({"minutes": minutes} if minutes else {}),
         recording=recording,
         seed=recipe.seed if seed is None else seed,
         name=Path(name).stem,
@@ -176,6 +178,7 @@ def check(
     size: str = "small",
     seeds: int = 1,
     workers: int = 1,
+    minutes: float = 0.0,
     progress: bool = True,
     say: Say = quiet,
 ) -> Card:
@@ -183,9 +186,10 @@ def check(
 
     Args:
         name: of the recipe, or a path.
-        size: "small" or "full".
+        size: "small", "full", or another that the recipe describes.
         seeds: how many, counted up from the recipe's own.
         workers: how many seeds run side by side, each in a process of its own; these tell nothing meanwhile.
+        minutes: wall time after which each training stops where it is and is judged so; 0 for no such end.
         progress: whether to show progress bars.
         say: where stages are told.
 
@@ -196,10 +200,11 @@ def check(
     recipe = load_fit_recipe(name).sized(size)
     chosen = tuple(range(recipe.seed, recipe.seed + seeds))
     quantities: list[Mapping[str, float]] = []
-    minutes: list[float] = []
-    for found, took in _seed_by_seed(name, size, chosen, _check.count("check", "workers", workers), progress, say):
+    lasted: list[float] = []
+    workers = _check.count("check", "workers", workers)
+    for found, took in _seed_by_seed(name, size, chosen, workers, minutes, progress, say):
         quantities.append(found)
-        minutes.append(took)
+        lasted.append(took)
         for gate in recipe.gate:
             if gate.quantity not in quantities[-1]:
                 fix = _check.near(gate.quantity, quantities[-1])
@@ -211,7 +216,7 @@ def check(
         chosen,
         verdicts,
         tuple(quantities),
-        tuple(minutes),
+        tuple(lasted),
         recipe.digest(),
         versions(),
     )
@@ -220,10 +225,11 @@ def check(
 def write_card(card: Card, recipe: Path, target: Path | None = None) -> Path:
     """Write a card beside its recipe (`NAME/card.json`), or in `./fits` where that folder cannot be written.
 
-    The file is replaced whole or not at all.
+    Sizes other than "small" have cards of their own (`NAME/card_full.json`). The file is replaced whole or not at all.
     """
     beside = recipe.parent if os.access(recipe.parent, os.W_OK) and recipe.parent.name == "fits" else Path("fits")
-    path = target if target is not None else beside / recipe.stem / "card.json"
+    file = "card.json" if card.size == "small" else f"card_{card.size}.json"
+    path = target if target is not None else beside / recipe.stem / file
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".part")
     half.write_text(card.to_json(), encoding="utf-8")
@@ -232,23 +238,27 @@ def write_card(card: Card, recipe: Path, target: Path | None = None) -> Path:
 
 
 def _seed_by_seed(
-    name: str | Path, size: str, seeds: tuple[int, ...], workers: int, progress: bool, say: Say
+    name: str | Path, size: str, seeds: tuple[int, ...], workers: int, minutes: float, progress: bool, say: Say
 ) -> Iterator[tuple[Mapping[str, float], float]]:
     """Give the quantities of each seed in order, and the minutes it took."""
     if workers == 1:
         for seed in seeds:
             say(f"seed {seed}")
-            yield _run(name, size, seed, progress, say)
+            yield _run(name, size, seed, minutes, progress, say)
         return
     say(f"seeds {', '.join(map(str, seeds))}, {workers} at a time")
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_run, *zip(*((name, size, seed, False, quiet) for seed in seeds), strict=True))
+        yield from pool.map(_run, *zip(*((name, size, seed, minutes, False, quiet) for seed in seeds), strict=True))
 
 
-def _run(name: str | Path, size: str, seed: int, progress: bool, say: Say) -> tuple[Mapping[str, float], float]:
+def _run(
+    name: str | Path, size: str, seed: int, minutes: float, progress: bool, say: Say
+) -> tuple[Mapping[str, float], float]:
     begun = time.monotonic()
-    found = run_recipe(name, size=size, seed=seed, stand_in=False, progress=progress, say=say).quantities
-    return found, (time.monotonic() - begun) / 60
+    findings = run_recipe(
+        name, size=size, seed=seed, stand_in=False, minutes=minutes, progress=progress, say=say
+    )
+    return findings.quantities, (time.monotonic() - begun) / 60
 
 
 def _recording(recipe: FitRecipe, *, stand_in: bool, say: Say) -> tuple[Recording | None, tuple[str, ...]]:
@@ -293,7 +303,7 @@ def _task(table: Mapping[str, Any], known: Mapping[str, Any]) -> AbstractTask:
 
 def _training(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of `train` that a recipe may set, their nested tables built."""
-    known = set(signature(train).parameters) - {"network", "task", "seed", "progress", "checkpoint", "snapshots"}
+    known = set(signature(train).parameters) - {"network", "task", "seed", "progress", "checkpoint", "snapshots", "minutes"}
     for key in table:
         if key not in known:
             fix = _check.near(key, known)

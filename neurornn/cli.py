@@ -23,7 +23,8 @@ app.add_typer(data, name="data")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
-Size = Annotated[str, typer.Option(help="small (minutes) or full (the size of the paper)")]
+Size = Annotated[str, typer.Option(help="small (minutes), full (the size of the paper), or another of the recipe")]
+Minutes = Annotated[float, typer.Option(help="wall time after which each training stops where it is; 0 for no end")]
 Seed = Annotated[int | None, typer.Option(help="instead of the recipe's own")]
 Folder = Annotated[Path, typer.Argument(help="a folder that `neurornn fit` saved", exists=True, file_okay=False)]
 Out = Annotated[Path | None, typer.Option(help="where to write")]
@@ -55,6 +56,7 @@ def fit(
     name: Annotated[str, typer.Argument(help="a fit recipe: its name, or a path")],
     size: Size = "small",
     seed: Seed = None,
+    minutes: Minutes = 0.0,
     out_dir: Annotated[Path | None, typer.Option("--out", help="folder to write; runs/NAME where absent")] = None,
 ) -> None:
     """Run a fit recipe: train, measure, and write fit, tables and report.html."""
@@ -64,7 +66,7 @@ def fit(
 
     stem = find("fits", name).stem
     folder = out_dir if out_dir is not None else Path("runs") / stem
-    findings = run_recipe(name, size=size, seed=seed, say=_say)
+    findings = run_recipe(name, size=size, seed=seed, minutes=minutes, say=_say)
     folder.mkdir(parents=True, exist_ok=True)
     findings.fit.save(folder / "fit")
     for part, result in findings.parts.items():
@@ -86,15 +88,16 @@ def check(
     size: Size = "small",
     seeds: Annotated[int, typer.Option(help="how many fresh seeds; gates are judged by the median")] = 1,
     workers: Annotated[int, typer.Option(help="how many seeds run side by side")] = 1,
+    minutes: Minutes = 0.0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="where the card goes; fits/NAME/card.json if absent")
+        Path | None, typer.Option("--json", help="where the card goes; fits/NAME if absent")
     ] = None,
 ) -> None:
     """Re-run a claim and judge its gates. Exits 0 only if every gate holds."""
     from neurornn.claim import check, write_card
     from neurornn.library import find
 
-    card = check(name, size=size, seeds=seeds, workers=workers, say=_say)
+    card = check(name, size=size, seeds=seeds, workers=workers, minutes=minutes, say=_say)
     table = Table(title=f"{card.name}, size {card.size}", title_justify="left", box=None, pad_edge=False)
     frame = card.frame()
     shown = [column for column in frame.columns if column != "because"]

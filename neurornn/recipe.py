@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -76,13 +76,14 @@ class FitRecipe(_AbstractStrict):
     recording: Named | None = None
     seed: int = 0
     gate: list[Gate] = []
-    size: dict[Literal["small", "full"], dict[str, Any]] = {}
+    size: dict[str, dict[str, Any]] = {}
 
     def sized(self, size: str) -> "FitRecipe":
-        """Return the recipe with the settings of `size` ("small" or "full") laid over it."""
-        if size not in ("small", "full"):
-            _check.fail("FitRecipe", "size", "small or full", size, error=RecipeError)
-        table = _merged(self.model_dump(), self.size.get(size, {}))  # type: ignore[call-overload]
+        """Return the recipe with the settings of `size` laid over it: "small", "full", or one of its own."""
+        known = list(dict.fromkeys(["small", "full", *self.size]))
+        if size not in known:
+            _check.fail("FitRecipe", "size", " or ".join(known), size, error=RecipeError)
+        table = _merged(self.model_dump(), self.size.get(size, {}))
         return parse(table, FitRecipe, f"size {size}")
 
     def digest(self) -> str:

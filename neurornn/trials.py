@@ -1,5 +1,6 @@
 """Trials: a whole batch of them, drawn as arrays, with what the network sees and what it should answer."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
@@ -107,13 +108,19 @@ class Trials:
         return replace(self, **{f.name: rows(getattr(self, f.name)) for f in fields(self)})
 
     def to(self, device: torch.device | str) -> "Trials":
-        """Return the same trials with every tensor on `device`."""
+        """Return the same trials with every tensor on `device`; on the way to a GPU nobody waits for it."""
+        device = torch.device(device)
 
         def moved(value: object) -> object:
             if isinstance(value, Tensor):
-                return value.to(device)
+                # Back from a GPU this would hand out numbers that have not arrived yet.
+                return value.to(device, non_blocking=value.device.type == "cpu" and device.type == "cuda")
             if isinstance(value, Mapping):
-                return {name: part.to(device) for name, part in value.items()}
+                return {name: moved(part) for name, part in value.items()}
             return value
 
-        return replace(self, **{f.name: moved(getattr(self, f.name)) for f in fields(self)})
+        # They were checked when they were made, and a look at the mask would make a GPU wait once more.
+        other = copy.copy(self)
+        for f in fields(self):
+            object.__setattr__(other, f.name, moved(getattr(self, f.name)))
+        return other

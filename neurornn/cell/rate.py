@@ -23,7 +23,7 @@ NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "softplus": functional.softplus,
     "sigmoid": torch.sigmoid,
-    "identity": lambda x: x,
+    "identity": torch.positive,
 }
 """The nonlinearities that a recipe may name. In Python, any callable will do."""
 
@@ -231,7 +231,7 @@ class LeakyRate(AbstractCell):
         if acts or gate is None or type(self) is not LeakyRate or not _whole(self, given):
             return self.loop(x, state, noise, intervention=intervention)
         w_in, w_rec, bias, leak = self.weights()
-        engine = kernel.engine(*given, w_in, w_rec, bias, leak)
+        engine = kernel.engine(*given, w_in, w_rec, bias, leak, gate=gate)
         if engine is None:
             return self.loop(x, state, noise)
         sides = torch.broadcast_shapes(state[0].shape[:-1], *(one.shape[:-2] for one in (x, *given[2:])))
@@ -253,7 +253,12 @@ class LeakyRate(AbstractCell):
         return sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
 
 
-_GATES = {torch.relu: kernel.Gate.RELU, functional.relu: kernel.Gate.RELU, torch.tanh: kernel.Gate.TANH}
+_GATES = {
+    torch.relu: kernel.Gate.RELU,
+    functional.relu: kernel.Gate.RELU,
+    torch.tanh: kernel.Gate.TANH,
+    functional.leaky_relu: kernel.Gate.LEAKY,
+}
 
 
 def _factors(wiring: AbstractWiring, weights: Tensor) -> Tensor | tuple[Tensor, Tensor]:

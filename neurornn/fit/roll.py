@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,11 @@ def only(run: Run, heads: Sequence[str]) -> Run:
         size = run.heads[name].stop - run.heads[name].start
         places[name] = slice(at, at + size)
         at += size
-    outputs = torch.cat([run.outputs[..., run.heads[name]] for name in heads], dim=-1)
+    columns = [run.heads[name] for name in heads]
+    if all(one.stop == other.start for one, other in pairwise(columns)):
+        outputs = run.outputs[..., columns[0].start : columns[-1].stop]
+    else:
+        outputs = torch.cat([run.outputs[..., each] for each in columns], dim=-1)
     return replace(run, outputs=outputs, heads=places)
 
 

@@ -1,7 +1,9 @@
 """Training: one loop, on one page."""
 
 import copy
+import math
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ def train(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 100,
     snapshots: str | Path | None = None,
+    minutes: float = 0.0,
     device: torch.device | str = "auto",
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
@@ -110,6 +113,8 @@ def train(
         checkpoint_every: steps between two writings of it.
         snapshots: a folder for the weights at the end of each stage that was passed, which `neurornn.fit.snapshot`
             reads; none where absent.
+        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint` the
+            same call goes on from there. 0 for no such end.
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
@@ -147,6 +152,7 @@ def train(
         chunk=chunk,
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
+    ends = time.monotonic() + 60 * _check.not_negative("train", "minutes", minutes) if minutes else math.inf
     for stage in (Stage(task), *plan.curriculum.stages()):
         check_stage(stage, n_in=network.n_in, n_start=network.n_start, dt=network.dt, heads=network.heads)
     place = chosen_device(device)
@@ -162,7 +168,8 @@ def train(
         _check.fail("train", "checkpoint", "a file that all processes see", str(path), error=FitError)
 
     with plan.precision.products(), _bar(steps, session.step, shown=progress and team.first) as bar:
-        _loop(session, plan, team, bar, _Keeper(*(files if team.first else (None, None)), checkpoint_every, settings))
+        keeper = _Keeper(*(files if team.first else (None, None)), checkpoint_every, settings)
+        _loop(session, plan, team, bar, keeper, ends)
     return Fit(
         network=session.trained(best=patience > 0).to(network.device),
         task=task,
@@ -199,8 +206,8 @@ class _Keeper:
         return f"{self.path} holds the last good state."
 
 
-def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper) -> None:
-    """Take steps until they are used up, patience ends or the curriculum does."""
+def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper, ends: float) -> None:
+    """Take steps until they are used up, patience ends, the curriculum does, or the clock says so."""
     network = session.network
     model = team.share(Roll(network, plan.chunk), network.device)
     named = {name: p for name, p in network.named_parameters() if p.requires_grad}
@@ -209,7 +216,8 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
     watch = Watch(plan.objective.names, tuple(named), every=every)
     validation = Validation(plan.n_validation, seed=plan.seed, precision=plan.precision)
     number = plan.curriculum.reached(session.scores)
-    while session.step < plan.steps and not session.ended:
+    late = False
+    while session.step < plan.steps and not session.ended and not late:
         stage = plan.curriculum.stage(number)
         assert stage is not None, "a curriculum that has ended has ended the session"
         for group in session.optimiser.param_groups:
@@ -218,7 +226,8 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
         norms = clip_gradients(named.values(), plan.clip)
         step = session.step + 1
         judged = plan.validate_every > 0 and (step % plan.validate_every == 0 or step == plan.steps)
-        kept = step % keeper.every == 0 or step == plan.steps
+        late = ends < math.inf and team.agree(float(time.monotonic() > ends), network.device) > 0
+        kept = step % keeper.every == 0 or step == plan.steps or late
         if watch.note(step, terms, norms) or judged or kept:
             session.note(watch.look(str(keeper)), stage=number)
             bar.set_postfix_str(session.told(), refresh=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.kernel import leaky_native, leaky_torch, library, lif_native, lif_torch
-from neurornn.kernel.leaky import Engine
+from neurornn.kernel.leaky import Engine, Gate
 from neurornn.kernel.lif import SpikingEngine
 
 NAMES = ("loop", "torch", "native", "triton")
@@ -70,9 +70,14 @@ def backend() -> Backend:
     return Backend("torch", "the native library was not built: no C compiler when neurornn was installed")
 
 
-def engine(*tensors: Tensor | None) -> Engine | None:
-    """Return what computes a sequence of leaky rate units of these tensors; `None` for the plain loop."""
+def engine(*tensors: Tensor | None, gate: Gate = Gate.RELU) -> Engine | None:
+    """Return what computes a sequence of leaky rate units of these tensors; `None` for the plain loop.
+
+    A leaky ReLU on a GPU is computed by torch's operations: Triton's kernels do not know it.
+    """
     name = _name(*tensors)
+    if name == "triton" and gate is Gate.LEAKY:
+        return leaky_torch
     if name == "triton":
         from neurornn.kernel import leaky_triton  # here, so that nobody loads Triton who has no use for it
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from neurornn import _check
 
@@ -32,6 +33,11 @@ class Gate(IntEnum):
 
     RELU = 0
     TANH = 1
+    LEAKY = 2
+
+
+SLOPE = 0.01
+"""What a leaky ReLU lets through below 0, as torch's default does."""
 
 
 class NoiseIn(IntEnum):
@@ -66,7 +72,7 @@ class Kept(NamedTuple):
     last: Tensor  # (trial, unit)
     state: Tensor | None  # (trial, time, unit), for CURRENT
     rate: Tensor | None  # (trial, time, unit), for RATE with TANH
-    open: Tensor | None  # where the units are above threshold, for RATE with RELU
+    open: Tensor | None  # where the units are above threshold, for RATE with RELU or LEAKY
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,7 @@ def leaky_sequence(
         if tensor is not None and tensor.shape != shape:
             _check.fail("kernel.leaky_sequence", name, f"of shape {shape}", tensor)
     weights = torch.cat((feeds.mT, w_in.mT, bias[None]))
-    whole = place is Place.RATE and gate is Gate.TANH  # a tanh lets no factor through; a ReLU does, as the leak is > 0
+    whole = place is Place.RATE and gate is Gate.TANH  # a tanh lets no factor through; ReLUs do, as the leak is > 0
     if not whole:
         weights = weights * leak
     scale = None
@@ -186,6 +192,8 @@ def leaky_sequence(
 
 
 def _activity(gate: Gate, h: Tensor) -> Tensor:
+    if gate is Gate.LEAKY:
+        return functional.leaky_relu(h, SLOPE)
     return torch.relu(h) if gate is Gate.RELU else torch.tanh(h)
 
 

@@ -24,7 +24,7 @@ def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
         state=given.x.new_empty(whole) if keep and current else None,
         rate=given.x.new_empty(whole) if keep and above and which.gate is Gate.TANH else None,
         open=torch.empty(n_trials, n_steps, -(-n_units // 16), dtype=torch.int16)
-        if keep and above and which.gate is Gate.RELU
+        if keep and above and which.gate is not Gate.TANH
         else None,
     )
     library.call("neurornn_leaky_forward", _table(which, given, kept))

@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from neurornn.kernel.leaky import Arguments, Gate, Kept, NoiseIn, Place, Recurrence
+from neurornn.kernel.leaky import SLOPE, Arguments, Gate, Kept, NoiseIn, Place, Recurrence
 
 
 def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
@@ -38,7 +39,7 @@ def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
         last=h.clone(),
         state=states if keep and current else None,
         rate=drives if keep and above and which.gate is Gate.TANH else None,
-        open=drives > 0 if keep and above and which.gate is Gate.RELU else None,
+        open=drives > 0 if keep and above and which.gate is not Gate.TANH else None,
     )
 
 
@@ -152,7 +153,8 @@ def _products(start: Tensor, states: Tensor, adjoint: Tensor) -> Tensor:
 def _slopes(which: Recurrence, given: Arguments, kept: Kept) -> Tensor:
     """Return df/d(its argument) at every step, times the gain where the form has one. Shape (trial, time, unit)."""
     if kept.open is not None:
-        return kept.open.to(given.x.dtype)
+        slope = kept.open.to(given.x.dtype)
+        return slope if which.gate is Gate.RELU else slope.mul_(1 - SLOPE).add_(SLOPE)
     if kept.rate is not None:
         slope = _slope(which.gate, kept.rate)
         return slope if given.gain is None else slope.mul_(given.gain)
@@ -161,14 +163,21 @@ def _slopes(which: Recurrence, given: Arguments, kept: Kept) -> Tensor:
 
 def _slope(gate: Gate, f: Tensor) -> Tensor:
     """Return the slope of the nonlinearity where its value is `f`."""
-    return (f > 0).to(f.dtype) if gate is Gate.RELU else torch.addcmul(torch.ones_like(f), f, f, value=-1)
+    if gate is Gate.TANH:
+        return torch.addcmul(torch.ones_like(f), f, f, value=-1)
+    slope = (f > 0).to(f.dtype)
+    return slope if gate is Gate.RELU else slope.mul_(1 - SLOPE).add_(SLOPE)
 
 
 def _activity(gate: Gate, h: Tensor, out: Tensor | None = None) -> Tensor:
     if gate is Gate.TANH:
         return torch.tanh(h, out=out)
+    if gate is Gate.LEAKY:
+        return torch.maximum(h, SLOPE * h, out=out)
     return torch.relu(h) if out is None else torch.clamp(h, min=0, out=out)
 
 
 def _activity_(gate: Gate, h: Tensor) -> Tensor:
+    if gate is Gate.LEAKY:
+        return functional.leaky_relu_(h, SLOPE)
     return torch.relu_(h) if gate is Gate.RELU else torch.tanh_(h)

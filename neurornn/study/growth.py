@@ -1,7 +1,10 @@
 """One curriculum run to its end: how fast it came to each N, and what the network was like there."""
 
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +130,29 @@ def grow(
         at = {"n": largest[number], "epoch": step / epoch, "epochs": step / epoch - rows[-1]["epoch"]}
         rows.append({**at, "score": scores[step], **network_statistics(then)})
     last = {"n": largest[min(len(passed), len(stages) - 1)], "epoch": len(history) / epoch}
-    last |= {"epochs": last["epoch"] - rows[-1]["epoch"], "score": list(scores.values())[-1]}
+    last |= {"epochs": last["epoch"] - rows[-1]["epoch"], "score": list(scores.values())[-1] if scores else np.nan}
     rows.append({**last, **network_statistics(fit.network)})
     heads = {n: stage.heads for n, stage in zip(largest, stages, strict=True)}
     ns = {n: one.ns for n, one in zip(largest, tasks, strict=True) if isinstance(one, AbstractBits)}
     return Growth(name, fit, task, network, networks, pd.DataFrame(rows), heads, ns)
+
+
+def grow_all(trainings: Mapping[str, partial[Growth]], *, workers: int = 1) -> dict[str, Growth]:
+    """Run trainings by name, one after the other or side by side, each in a process of its own.
+
+    Side by side they share the processors, or one GPU, which a small network leaves idle most of the time.
+
+    Args:
+        trainings: `functools.partial(grow, ...)` by name.
+        workers: how many at a time.
+    """
+    if workers == 1:
+        return {name: training() for name, training in trainings.items()}
+    threads = max(1, torch.get_num_threads() // workers)
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (threads,)) as pool:
+        waiting = {name: pool.submit(training) for name, training in trainings.items()}
+        return {name: one.result() for name, one in waiting.items()}
 
 
 def _passed(curriculum: AbstractGrowing, scores: Mapping[int, float]) -> list[int]:

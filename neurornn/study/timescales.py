@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from neurornn.errors import RecipeError
 from neurornn.network import Network
 from neurornn.statistics import decays, n_components
 from neurornn.study.base import AbstractStudy, Findings, Plan
-from neurornn.study.growth import STATISTICS, Growth, grow
+from neurornn.study.growth import STATISTICS, Growth, grow, grow_all
 from neurornn.study.memory import (
     Curricula,
     Memories,
@@ -63,6 +64,7 @@ class TimescaleStudy(AbstractStudy):
         retrained: larger N that both are trained on from `compared_at`; none where empty.
         retrained_epochs: epochs of each.
         folder: where checkpoints are kept, so that a training that was cut short goes on; a temporary one where empty.
+        workers: trainings side by side, each in a process of its own: 2 for both.
 
     References:
         Khajehabdollahi et al. (2024), doi:10.48550/arXiv.2309.12927.
@@ -82,13 +84,18 @@ class TimescaleStudy(AbstractStudy):
     retrained: tuple[int, ...] = ()
     retrained_epochs: int = 2
     folder: str = ""
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        _check.count("TimescaleStudy", "workers", self.workers)
 
     def run(self, plan: Plan) -> Findings:
         task, epoch, settings = _told(plan)
         with _place(self.folder, plan) as folder:
-            growths = {
-                name: self._grow(plan, name, task, epoch, settings, folder / name) for name in ("single", "multi")
+            trainings = {
+                name: self._training(plan, name, task, epoch, settings, folder / name) for name in ("single", "multi")
             }
+            growths = grow_all(trainings, workers=self.workers)
         plan.say("asking both about every N")
         curricula = Curricula(growths, self._recall(growths, task, plan.seed), self._methods(epoch))
         worst = _worst_head(growths["multi"], task, plan.seed)
@@ -108,16 +115,17 @@ class TimescaleStudy(AbstractStudy):
         first = headline(growths, quantities, self.compared_at)
         return Findings(quantities, growths["multi"].fit, first, parts, (*plan.notes, note), plan.title)
 
-    def _grow(
+    def _training(
         self, plan: Plan, name: str, task: AbstractBits, epoch: int, settings: Mapping[str, Any], folder: Path
-    ) -> Growth:
+    ) -> "partial[Growth]":
         if name == "single":
             curriculum, whole, epochs = SingleHead(task, self.single_last), task, self.single_epochs
         else:
             curriculum, epochs = MultiHead(task, self.multi_last), self.multi_epochs
             whole = replace(task, ns=tuple(range(min(task.ns), self.multi_last + 1)))
         plan.say(f"training {name}-head on {type(task).__name__}, up to {epochs} epochs of {epoch} batches")
-        return grow(
+        return partial(
+            grow,
             plan.network(whole, plan.seed),
             curriculum,
             name=name,
@@ -127,7 +135,7 @@ class TimescaleStudy(AbstractStudy):
             folder=folder,
             settings=settings,
             seed=plan.seed,
-            progress=plan.progress,
+            progress=plan.progress and self.workers == 1,
         )
 
     def _probe(self, growth: Growth, task: AbstractBits, trained: int, asked: int, seed: int) -> Probe:

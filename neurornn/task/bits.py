@@ -123,14 +123,14 @@ class AbstractBits(AbstractTask):
         targets[rows, last] = torch.nn.functional.one_hot(right, 2).float().flatten(1)
         mask = torch.zeros(n_trials, n_bits * k)
         mask[rows, last] = 1.0
-        table = {"bits": lengths.numpy(), **{f"answer_{n}": right[:, i].numpy() for i, n in enumerate(self.ns)}}
+        told = torch.cat([lengths[:, None], right], dim=1).numpy()  # a table of one block is made ten times as fast
         return Trials(
             inputs=(bits.repeat_interleave(k, dim=1) & valid)[..., None].float(),
             targets=targets,
             mask=mask,
             dt=self.dt,
             valid=valid,
-            conditions=pd.DataFrame({name: np.asarray(column) for name, column in table.items()}),
+            conditions=pd.DataFrame(told, columns=["bits", *(f"answer_{n}" for n in self.ns)]),
         )
 
     def right(self, trials: Trials, outputs: Float[Tensor, "*stack trial time out"]) -> Float[Tensor, "*stack trial n"]:

@@ -259,6 +259,16 @@ def test_killed_at_any_moment_and_resumed_it_ends_on_the_same_bits(tmp_path: Pat
     assert not list(tmp_path.glob("**/.*.part")), "a temporary file was left behind"
 
 
+def test_out_of_time_it_stops_and_goes_on_from_there(tmp_path: Path):
+    whole, path = taught(validate_every=4), tmp_path / "checkpoint"
+    # No step is as quick as that: each call takes one.
+    cut = [taught(validate_every=4, checkpoint=path, minutes=1e-9) for _ in range(3)]
+    assert [len(fit.history) for fit in cut] == [1, 2, 3]
+    assert same(taught(validate_every=4, checkpoint=path), whole)
+    with pytest.raises(ValueError, match="train: `minutes` must be a finite number, 0 or above; got -1"):
+        taught(minutes=-1.0)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

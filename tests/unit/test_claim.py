@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,7 @@ def test_a_card_is_written_beside_its_recipe_and_is_plain_json(recipe: Path) -> 
     assert told["gates"][0]["values"] == [5.0]
     assert told["quantities"][0]["nothing"] == "nan"
     assert list(path.parent.iterdir()) == [path]
+    assert write_card(replace(card, size="full"), Path("fits/mine.toml")).name == "card_full.json"
 
 
 def test_a_claim_without_gates_does_not_hold() -> None:

@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -21,6 +23,7 @@ from neurornn import (
     NoAutapses,
     Objective,
     Parity,
+    SingleHead,
     Uniform,
     generator,
 )
@@ -29,7 +32,7 @@ from neurornn.errors import RecipeError
 from neurornn.plot import figures
 from neurornn.recipe import load_fit_recipe
 from neurornn.study import Plan
-from neurornn.study.growth import network_statistics, time_constants
+from neurornn.study.growth import Growth, grow, grow_all, network_statistics, time_constants
 from neurornn.study.robustness import Probe, ablation, noise_curve, noisy_taus, noisy_weights, relative, retraining
 from neurornn.study.timescales import TimescaleStudy
 from tests.tolerances import EXACT, FLOAT32
@@ -172,8 +175,28 @@ def test_what_the_study_cannot_use_is_refused() -> None:
         check("timescales_parity", workers=0)
 
 
-@pytest.mark.parametrize("name", ["timescales_parity", "timescales_dms"])
-@pytest.mark.parametrize("size", ["small", "full"])
+def test_trainings_side_by_side_are_those_one_after_the_other(tmp_path) -> None:
+    def training(name: str, folder: str) -> partial[Growth]:
+        task = Parity(block=16)
+        told = {"name": name, "task": task, "epochs": 2, "epoch": 3, "folder": tmp_path / folder / name, "seed": 0}
+        settings = {"batch": 16, "objective": Objective({"entropy": CrossEntropy()}), "n_validation": 32}
+        return partial(grow, a_network(), SingleHead(task, 2), settings=settings, **told)
+
+    both = [
+        grow_all({name: training(name, str(workers)) for name in ("one", "other")}, workers=workers)
+        for workers in (1, 2)
+    ]
+    for name in ("one", "other"):
+        alone, beside = (grown[name].fit for grown in both)
+        pd.testing.assert_frame_equal(alone.history, beside.history, rtol=1e-4)  # threads may sum in another order
+    with pytest.raises(ValueError, match="TimescaleStudy: `workers` must be a whole number, 1 or above; got 0"):
+        TimescaleStudy(workers=0)
+
+
+SIZED = [(name, size) for name in ("timescales_parity", "timescales_dms") for size in ("small", "full")]
+
+
+@pytest.mark.parametrize(("name", "size"), [*SIZED, ("timescales_parity", "shipped")])
 def test_the_gates_ask_for_what_the_study_gives(name: str, size: str) -> None:
     recipe = load_fit_recipe(name).sized(size)
     settings = {key: value for key, value in recipe.study.items() if key != "type"}

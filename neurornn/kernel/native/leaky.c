@@ -48,7 +48,12 @@ static int64_t forward_room(const struct leaky *c, const struct sizes *s, int64_
     return 2 * up_to(count * s->row, 16) + up_to(count * s->wide_units, 16) + TALL * PANEL;
 }
 
-INLINE vec activity_of(const int gate, vec h) { return gate == RELU ? relu(h) : hyperbolic_tangent(h); }
+INLINE vec activity_of(const int gate, vec h) {
+    return gate == RELU ? relu(h) : gate == LEAKY ? leaky_relu(h) : hyperbolic_tangent(h);
+}
+
+/* `v` times the slope of a ReLU that is open there, or else shut but for its leak. */
+INLINE vec through(const int gate, vec v, ivec open) { return gate == RELU ? keep(v, open) : choose(open, v, v * LEAK); }
 
 /* Make h and r of one vector of columns from its drive u. `at` is its place in the (B, T, N) arrays, n what is left of
    the row there. */
@@ -61,12 +66,12 @@ INLINE void settle(const int form, const int gate, const struct leaky *c, vec u,
         soon_read(c->noise + at + c->units);
     }
     if (c->noise_at == NOISE_DRIVE) u += scale * noise;
-    if (form == RATE && gate == RELU) {
+    if (form == RATE && gate != TANH) {
         const ivec open = ~(u <= all(0.0f));
         const uint32_t set = to_bits(open);
         bits[0] = (uint8_t)set;
         if (LANES == 16) bits[1] = (uint8_t)(set >> 8);
-        h += keep(u, open);
+        h += through(gate, u, open);
     } else if (form == RATE) {
         const vec rate = hyperbolic_tangent(u);
         if (c->rate) {
@@ -159,8 +164,8 @@ INLINE vec unsettle(const int form, const int gate, const struct leaky *c, vec p
         soon_read(c->grad_sent + at - c->units);
     }
     vec slope = all(1.0f), rate = all(0.0f);
-    if (form == RATE && gate == RELU) {
-        slope = keep(slope, from_bits(LANES == 16 ? bits[0] | (uint32_t)bits[1] << 8 : bits[0]));
+    if (form == RATE && gate != TANH) {
+        slope = through(gate, slope, from_bits(LANES == 16 ? bits[0] | (uint32_t)bits[1] << 8 : bits[0]));
     } else if (form == RATE) {
         rate = load_some(c->rate + at, n);
         soon_read(c->rate + at - c->units);
@@ -168,7 +173,7 @@ INLINE vec unsettle(const int form, const int gate, const struct leaky *c, vec p
     } else {
         const vec r = load_some(c->sent + at, n);
         soon_read(c->sent + at - c->units);
-        slope = gate == TANH ? 1.0f - r * r : keep(slope, ~(r <= all(0.0f)));
+        slope = gate == TANH ? 1.0f - r * r : through(gate, slope, ~(r <= all(0.0f)));
     }
     vec state, drive;
     if (form == RATE) {
@@ -292,7 +297,7 @@ INLINE void backward_share(const int form, const int gate, const struct share *w
                     vec g = load(tile + i * PANEL + j * LANES);
                     if (form == CURRENT) {
                         const vec r = activity_of(gate, load_some(c->start + at, N - n));
-                        g = gate == TANH ? g * (1.0f - r * r) : keep(g, ~(r <= all(0.0f)));
+                        g = gate == TANH ? g * (1.0f - r * r) : through(gate, g, ~(r <= all(0.0f)));
                     }
                     store_some(c->grad_start + at, g + load(carry + (b + i) * s.row + n), N - n);
                 }
@@ -305,13 +310,16 @@ INLINE void backward_share(const int form, const int gate, const struct share *w
     static void WHAT##_any(void *of) {                                                                            \
         struct share *w = of;                                                                                     \
         const uint32_t before = flush_tiny();                                                                     \
-        switch (w->c->form * 2 + w->c->gate) {                                                                    \
-            case RATE * 2 + RELU: WHAT##_share(RATE, RELU, w); break;                                             \
-            case RATE * 2 + TANH: WHAT##_share(RATE, TANH, w); break;                                             \
-            case CURRENT * 2 + RELU: WHAT##_share(CURRENT, RELU, w); break;                                       \
-            case CURRENT * 2 + TANH: WHAT##_share(CURRENT, TANH, w); break;                                       \
-            case UPDATE * 2 + RELU: WHAT##_share(UPDATE, RELU, w); break;                                         \
-            case UPDATE * 2 + TANH: WHAT##_share(UPDATE, TANH, w); break;                                         \
+        switch (w->c->form * 3 + w->c->gate) {                                                                    \
+            case RATE * 3 + RELU: WHAT##_share(RATE, RELU, w); break;                                             \
+            case RATE * 3 + TANH: WHAT##_share(RATE, TANH, w); break;                                             \
+            case RATE * 3 + LEAKY: WHAT##_share(RATE, LEAKY, w); break;                                           \
+            case CURRENT * 3 + RELU: WHAT##_share(CURRENT, RELU, w); break;                                       \
+            case CURRENT * 3 + TANH: WHAT##_share(CURRENT, TANH, w); break;                                       \
+            case CURRENT * 3 + LEAKY: WHAT##_share(CURRENT, LEAKY, w); break;                                     \
+            case UPDATE * 3 + RELU: WHAT##_share(UPDATE, RELU, w); break;                                         \
+            case UPDATE * 3 + TANH: WHAT##_share(UPDATE, TANH, w); break;                                         \
+            case UPDATE * 3 + LEAKY: WHAT##_share(UPDATE, LEAKY, w); break;                                       \
         }                                                                                                         \
         restore_tiny(before);                                                                                     \
     }

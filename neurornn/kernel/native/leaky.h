@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 enum form { RATE = 0, CURRENT = 1, UPDATE = 2 };
-enum gate { RELU = 0, TANH = 1 };
+enum gate { RELU = 0, TANH = 1, LEAKY = 2 };
 enum noise_at { NOISE_NONE = 0, NOISE_DRIVE = 1, NOISE_STATE = 2 };
 
 /* u_t = weights^T [r_{t-1}; x_t; 1] (+ scale noise_t where it enters the drive), and with the noise of NOISE_STATE added to h
@@ -29,7 +29,7 @@ struct leaky {
     float *state;         /* (B, T, N): h, for CURRENT */
     float *last;          /* (B, N): h after the last step */
     float *rate;          /* (B, T, N): f(u), for RATE with TANH */
-    uint16_t *open;       /* (B, T, ceil(N / 16)): where u > 0, for RATE with RELU */
+    uint16_t *open;       /* (B, T, ceil(N / 16)): where u > 0, for RATE with RELU or LEAKY */
     /* the backward pass: reads the above, and fills what follows */
     const float *grad_sent; /* (B, T, N), optional */
     const float *grad_last; /* (B, N), optional */

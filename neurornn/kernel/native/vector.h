@@ -80,6 +80,11 @@ INLINE vec all(float x) { return x - (vec){0}; }
 /* max(x, 0), and NaN stays NaN: a diverged network must not look silent. */
 INLINE vec relu(vec x) { return keep(x, ~(x <= all(0.0f))); }
 
+/* What a leaky ReLU lets through below 0. */
+#define LEAK 0.01f
+
+INLINE vec leaky_relu(vec x) { return choose(x <= all(0.0f), x * LEAK, x); }
+
 /* tanh(x) = e / (e + 2) with e = exp(2x) - 1, to about 2 units in the last place.
 
    2x = n ln 2 + f with |f| <= ln(2)/2, exp(f) - 1 by its Taylor series (the first term left out is below 2e-8 of it),
