@@ -255,9 +255,7 @@ def _run(
     name: str | Path, size: str, seed: int, minutes: float, progress: bool, say: Say
 ) -> tuple[Mapping[str, float], float]:
     begun = time.monotonic()
-    findings = run_recipe(
-        name, size=size, seed=seed, stand_in=False, minutes=minutes, progress=progress, say=say
-    )
+    findings = run_recipe(name, size=size, seed=seed, stand_in=False, minutes=minutes, progress=progress, say=say)
     return findings.quantities, (time.monotonic() - begun) / 60
 
 
@@ -303,7 +301,15 @@ def _task(table: Mapping[str, Any], known: Mapping[str, Any]) -> AbstractTask:
 
 def _training(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of `train` that a recipe may set, their nested tables built."""
-    known = set(signature(train).parameters) - {"network", "task", "seed", "progress", "checkpoint", "snapshots", "minutes"}
+    known = set(signature(train).parameters) - {
+        "network",
+        "task",
+        "seed",
+        "progress",
+        "checkpoint",
+        "snapshots",
+        "minutes",
+    }
     for key in table:
         if key not in known:
             fix = _check.near(key, known)

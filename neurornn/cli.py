@@ -89,9 +89,7 @@ def check(
     seeds: Annotated[int, typer.Option(help="how many fresh seeds; gates are judged by the median")] = 1,
     workers: Annotated[int, typer.Option(help="how many seeds run side by side")] = 1,
     minutes: Minutes = 0.0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="where the card goes; fits/NAME if absent")
-    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="where the card goes; fits/NAME if absent")] = None,
 ) -> None:
     """Re-run a claim and judge its gates. Exits 0 only if every gate holds."""
     from neurornn.claim import check, write_card

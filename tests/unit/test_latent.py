@@ -1,12 +1,14 @@
 """Sequential latent models: what they find of known factors, what they do not read, and what they refuse."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from neurornn import SequentialLatent, fit_latent, generator
-from neurornn.errors import Diverged
-from neurornn.latent import windows
+from neurornn import LatentFit, SequentialLatent, fit_latent, generator
+from neurornn.errors import Diverged, FitError
+from neurornn.latent.fit import windows
 from neurornn.statistics import bits_per_spike
 
 
@@ -56,7 +58,7 @@ def test_a_controller_infers_inputs_and_its_gradients_flow() -> None:
 
 
 def test_the_divergence_is_that_of_two_normal_laws() -> None:
-    from neurornn.latent import _sampled
+    from neurornn.latent.model import _sampled
 
     mean, log_sd = torch.tensor([[0.3, -1.0]]), torch.tensor([[0.2, -0.5]])
     kl = _sampled(torch.cat([mean, log_sd], dim=1), None)[1]
@@ -70,7 +72,7 @@ def test_windows_overlap_by_half_and_cross_no_border() -> None:
     assert windows(block, 4).tolist() == [0, 2, 4, 6, 13, 15, 16]
 
 
-def test_the_same_seed_gives_the_same_fit() -> None:
+def test_the_same_seed_gives_the_same_fit_and_it_is_read_back(tmp_path: Path) -> None:
     counts, _ = oscillating(600, 6)
     block, train, validation, _ = split(600)
     both = [
@@ -81,6 +83,12 @@ def test_the_same_seed_gives_the_same_fit() -> None:
         for _ in range(2)
     ]  # fmt: skip
     assert both[0].history.equals(both[1].history)
+    back = LatentFit.load(both[0].save(tmp_path))
+    assert back.history.equals(both[0].history)
+    for one, other in zip(back.infer(counts, block, samples=2), both[1].infer(counts, block, samples=2), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(FitError, match="missing, or no latent model of neurornn"):
+        LatentFit.load(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
