@@ -112,14 +112,13 @@ class SequentialLatent(nn.Module):
             noise: where the latent state is drawn from; its mean is taken where absent.
         """
         n = len(counts)
-        forth, _ = self.forth.rollout(counts, self.forth.initial(n))
-        back, _ = self.back.rollout(counts.flip(1), self.back.initial(n))
-        back = back.flip(1)
+        forth = _rolled(self.forth, counts, self.forth.initial(n)[0])
+        back = _rolled(self.back, counts.flip(1), self.back.initial(n)[0]).flip(1)
         ends = torch.cat([forth[:, -1], back[:, 0]], dim=1)
         start, kl = _sampled(ends @ self.to_start.mT, noise)
         if self.controller is None:
             quiet = counts.new_zeros(n, counts.shape[1], 1)
-            states, _ = self.generator.rollout(quiet, (start,))
+            states = _rolled(self.generator, quiet, start)
             inputs = counts.new_zeros(n, counts.shape[1], 0)
         else:
             states, inputs, more = self._controlled(torch.cat([forth, back], dim=2), start, noise)
@@ -141,6 +140,12 @@ class SequentialLatent(nn.Module):
             inputs.append(u)
             kl = kl + more
         return torch.stack(states, dim=1), torch.stack(inputs, dim=1), kl
+
+
+def _rolled(cell: GRU, x: Tensor, first: Tensor) -> Tensor:
+    """Return what `cell.rollout` returns without an intervention, by torch's own loop: the same, and faster."""
+    weights = [cell.w_in, cell.w_rec, cell.b_in, cell.b_rec]
+    return torch.gru(x, first[None], weights, True, 1, 0.0, False, False, True)[0]
 
 
 def _sampled(both: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurornn import LatentFit, SequentialLatent, fit_latent, generator
+from neurornn import GRU, LatentFit, SequentialLatent, fit_latent, generator
 from neurornn.errors import Diverged, FitError
 from neurornn.latent.fit import windows
 from neurornn.statistics import bits_per_spike
@@ -65,6 +65,14 @@ def test_the_divergence_is_that_of_two_normal_laws() -> None:
     posterior = torch.distributions.Normal(mean, log_sd.exp())
     prior = torch.distributions.Normal(torch.zeros(2), torch.ones(2))
     torch.testing.assert_close(kl, torch.distributions.kl_divergence(posterior, prior).sum())
+
+
+def test_the_fast_pass_is_the_cell() -> None:
+    from neurornn.latent.model import _rolled
+
+    cell = GRU(3, 5, dt=10.0, seed=1)
+    x, first = torch.randn(2, 7, 3, generator=generator(0)), torch.randn(2, 5, generator=generator(1))
+    torch.testing.assert_close(_rolled(cell, x, first), cell.rollout(x, (first,))[0])
 
 
 def test_windows_overlap_by_half_and_cross_no_border() -> None:
