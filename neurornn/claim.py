@@ -1,6 +1,7 @@
 """Claims: a fit recipe run over seeds, its gates judged, and the card that says what came out."""
 
 import json
+import math
 import os
 import statistics
 import time
@@ -43,13 +44,17 @@ class Verdict:
 
     @property
     def median(self) -> float:
-        """The median over seeds: what is judged."""
-        return statistics.median(self.values)
+        """The median over seeds, of those that gave a number; NaN where most did not."""
+        known = [value for value in self.values if not math.isnan(value)]
+        return statistics.median(known) if 2 * len(known) > len(self.values) else math.nan
 
     @property
     def holds(self) -> bool:
-        """Whether the median meets the bound."""
-        return self.gate.holds(self.median)
+        """Whether the median over seeds meets the bound, however small or large what a seed did not give would be."""
+        return all(
+            self.gate.holds(statistics.median(worst if math.isnan(value) else value for value in self.values))
+            for worst in (-math.inf, math.inf)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,15 +306,8 @@ def _task(table: Mapping[str, Any], known: Mapping[str, Any]) -> AbstractTask:
 
 def _training(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of `train` that a recipe may set, their nested tables built."""
-    known = set(signature(train).parameters) - {
-        "network",
-        "task",
-        "seed",
-        "progress",
-        "checkpoint",
-        "snapshots",
-        "minutes",
-    }
+    ours = {"network", "task", "seed", "progress", "checkpoint", "snapshots", "minutes"}
+    known = set(signature(train).parameters) - ours
     for key in table:
         if key not in known:
             fix = _check.near(key, known)

@@ -68,7 +68,8 @@ def fit(
     folder = out_dir if out_dir is not None else Path("runs") / stem
     findings = run_recipe(name, size=size, seed=seed, minutes=minutes, say=_say)
     folder.mkdir(parents=True, exist_ok=True)
-    findings.fit.save(folder / "fit")
+    if findings.fit is not None:
+        findings.fit.save(folder / "fit")
     for part, result in findings.parts.items():
         result.frame().to_csv(folder / f"{part}.csv")
     findings.frame().to_csv(folder / "quantities.csv", index=False)
@@ -232,9 +233,15 @@ def data_fetch(name: Annotated[str, typer.Argument(help="a recording")]) -> None
 
 @data.command("show")
 def data_show(name: Annotated[str, typer.Argument(help="a recording: its name, or a path")]) -> None:
-    """Read a recording and say what is in it."""
-    from neurornn.source import load_recording
+    """Read a recording, or a set of images, and say what is in it."""
+    from neurornn.bridge import IMAGE_READERS
+    from neurornn.source import load_data_recipe, load_images, load_recording
 
+    if not Path(name).suffix and load_data_recipe(name).reader in IMAGE_READERS:
+        images = load_images(name)
+        for part, one in (("train", images), ("held out", images.held_out)):
+            out.print(f"{name}, {part}: {one.pictures.counts.tolist()} images a class, {one.n_pixels} pixels")
+        return
     recording = load_recording(name)
     out.print(repr(recording))
     for key, value in recording.source.items():

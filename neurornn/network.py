@@ -16,6 +16,9 @@ from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
+from neurornn.cell.parallel import Newton, Solved, in_parallel
+from neurornn.cell.spiking import AbstractSpiking
+from neurornn.readout import AbstractReadout, Instant
 
 
 @runtime_checkable
@@ -37,7 +40,9 @@ class Run:
         state: the state after the last step.
         dt: time step, ms.
         heads: which columns of `outputs` each readout head owns.
-        spikes: spikes of each step, for spiking cells. Shape as `activity`.
+        spikes: `activity` of spiking cells, where no intervention clamps it to values that are no spikes.
+        voltages: membrane potentials after each step, mV, where they were asked for. Shape as `activity`.
+        solved: how the steps were solved together, and whether that converged, where it was asked for.
     """
 
     outputs: Float[Tensor, "*stack trial time out"]
@@ -46,6 +51,8 @@ class Run:
     dt: float
     heads: Mapping[str, slice]
     spikes: Float[Tensor, "*stack trial time unit"] | None = None
+    voltages: Float[Tensor, "*stack trial time unit"] | None = None
+    solved: Solved | None = None
 
     def frame(self) -> pd.DataFrame:
         """Return the outputs as a table: one row a trial and step, one column an output."""
@@ -60,7 +67,10 @@ class Run:
 class Network(nn.Module):
     r"""An encoder, a cell and readout heads.
 
-    $$h_0 = E s + e + \zeta, \qquad r_t = \mathrm{cell}(x_t, h_{t-1}, \xi_t), \qquad y_t = R\, r_t + c$$
+    $$h_0 = h_{rest} + S\,(E s + e) + \zeta, \qquad r_t = \mathrm{cell}(x_t, h_{t-1}, \xi_t), \qquad y_t = R\, r_t + c$$
+
+    where $R$ may act through a membrane (`readout`) and $S$ is the cell's `span`: 1, or of spiking cells the mV from
+    rest to threshold.
 
     Args:
         cell: the recurrent units.
@@ -70,6 +80,8 @@ class Network(nn.Module):
         noise: of the recurrent units: a standard deviation (Gaussian), or a noise object.
         scatter: the law of $\zeta$, which is added to the first state of every unit in every trial; its mean is added
             where nothing is drawn. Nothing where absent.
+        readout: what lies between the units and $R$: `LeakyIntegrator`, `SpikeCount` or `Membrane` for spiking cells;
+            `Instant` where absent.
         readout_bias: whether the heads have a bias $c$.
         encoder_bias: whether the encoder has a bias $e$.
         seed: of the encoder's and the readout's initial weights.
@@ -96,6 +108,7 @@ class Network(nn.Module):
         n_start: int = 0,
         noise: float | AbstractNoise = 0.0,
         scatter: Uniform | None = None,
+        readout: AbstractReadout | None = None,
         readout_bias: bool = True,
         encoder_bias: bool = True,
         seed: int = 0,
@@ -110,6 +123,10 @@ class Network(nn.Module):
         self.n_start = _check.count("Network", "n_start", n_start, least=0)
         self.noise = noise if isinstance(noise, AbstractNoise) else GaussianNoise(noise)
         self.scatter = scatter
+        self.reading = readout if readout is not None else Instant()
+        if self.reading.needs_voltages and not self.spiking:
+            fix = "Take LeakyIntegrator(), or leave it out."
+            _check.fail("Network", "readout", "one that reads what units send, for rate units", readout, fix)
         stream = generator(seed)
         bound = 1 / math.sqrt(cell.n_units)
         self.readout = nn.Parameter(bound * (2 * torch.rand(self.n_out, cell.n_units, generator=stream) - 1))
@@ -141,6 +158,11 @@ class Network(nn.Module):
     def dt(self) -> float:
         """Time step, ms."""
         return self.cell.dt
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the units send spikes."""
+        return isinstance(self.cell, AbstractSpiking)
 
     @property
     def device(self) -> torch.device:
@@ -181,8 +203,9 @@ class Network(nn.Module):
         if start is None or start.shape[-1] != self.n_start:
             fix = "Pass `trials.start`, or build the network with n_start=0."
             _check.fail("Network", "start", f"given, with {self.n_start} columns", start, fix)
-        first = start @ self.encoder.mT
-        return (first if self.encoder_bias is None else first + self.encoder_bias, *rest[1:])
+        away = start @ self.encoder.mT
+        away = away if self.encoder_bias is None else away + self.encoder_bias
+        return (rest[0] + self.cell.span * away, *rest[1:])
 
     def forward(
         self,
@@ -194,6 +217,8 @@ class Network(nn.Module):
         perturb: Sequence[Perturbs] | Intervention = (),
         noise: AbstractNoise | Float[Tensor, "trial time unit"] | None = None,
         scatter: Float[Tensor, "trial unit"] | None = None,
+        voltages: bool = False,
+        parallel: Newton | None = None,
     ) -> Run:
         """Run a batch of trials.
 
@@ -206,6 +231,9 @@ class Network(nn.Module):
                 perturbation changes no bit of the run.
             noise: another noise than the network's own, or the very numbers to add (so that two runs can share them).
             scatter: the very numbers to add to the first state. Without them and without `generator` it is their mean.
+            voltages: whether to keep the membrane potentials of spiking units, which takes the plain loop.
+            parallel: how to solve all steps together instead of one by one, without perturbations; `Run.solved` then
+                says whether that converged. It pays for few units and long trials, on a GPU.
 
         Returns:
             The run. With stacked perturbations every tensor has a leading `stack` axis, and all of the stack share
@@ -223,12 +251,38 @@ class Network(nn.Module):
         drawn = self._noise(noise, (n_trials, n_steps, self.n_units), generator)
         if act is not None and act.n_stack:
             state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
-        activity, state = self.cell.rollout(inputs, state, drawn, intervention=act)
-        return Run(self.read(activity), activity, state, self.dt, self.heads)
+        potentials, solved = None, None
+        if parallel is not None and (act is not None or voltages or self.reading.needs_voltages):
+            _check.fail("Network", "parallel", "absent with perturbations or voltages", parallel)
+        if voltages and not self.spiking:
+            _check.fail("Network", "voltages", "asked of spiking units", type(self.cell).__name__)
+        if voltages or self.reading.needs_voltages:
+            taken = list(self.cell.steps(inputs, state, drawn, intervention=act))
+            activity, state = torch.stack([sent for sent, _ in taken], dim=-2), taken[-1][1]
+            potentials = torch.stack([after[0] for _, after in taken], dim=-2)
+        elif parallel is not None:
+            solved = in_parallel(self.cell, inputs, state, drawn, how=parallel)
+            activity, state = solved.activity, solved.state
+        else:
+            activity, state = self.cell.rollout(inputs, state, drawn, intervention=act)
+        outputs = self.read(activity, potentials)
+        # A clamped unit sends a value and no spikes.
+        spikes = activity if self.spiking and (act is None or act.offset is None) else None
+        return Run(outputs, activity, state, self.dt, self.heads, spikes, potentials, solved)
 
-    def read(self, activity: Float[Tensor, "*stack trial time unit"]) -> Float[Tensor, "*stack trial time out"]:
-        """Return what the readout makes of `activity`."""
-        outputs = activity @ self.readout.mT
+    def read(
+        self,
+        activity: Float[Tensor, "*stack trial time unit"],
+        voltages: Float[Tensor, "*stack trial time unit"] | None = None,
+    ) -> Float[Tensor, "*stack trial time out"]:
+        """Return what the readout makes of `activity` (or of `voltages`) from the start of a trial on."""
+        seen = activity
+        if self.reading.needs_voltages:
+            if voltages is None:
+                fix = "Run the network with voltages=True."
+                _check.fail("Network.read", "voltages", "given for a readout of membrane potentials", None, fix)
+            seen = (voltages - self.cell.initial(1)[0]) / self.cell.span
+        outputs = self.reading.read(seen, self.readout, self.dt)
         return outputs if self.readout_bias is None else outputs + self.readout_bias
 
     def untrained(self, seed: int) -> "Network":

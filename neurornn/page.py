@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from neurornn.fit import EncodingFit, Fit
+from neurornn.fit.provenance import versions
 from neurornn.latent import LatentFit
 from neurornn.plot import Figure, figures
 
@@ -32,6 +33,9 @@ TITLES = {
     "noise": "How much noise quiescence needs",
     "variability": "Where variability comes from",
     "targeted": "Targeted reactivation",
+    "balanced": "A balanced network",
+    "neuron": "A neuron under current clamp, and its models",
+    "parity": "The same network here and in brian2",
     "quiet lesion": "Lesion in quiescence",
     "encoding": "What models predict of the neuron",
     "encoding_2": "The second recording",
@@ -46,6 +50,12 @@ TITLES = {
     "whitenoise": "Trained on white noise",
     "naturalscene": "Trained on natural scenes",
     "co-smoothing": "Units that were not read, in blocks that were not seen",
+    "deviance": "The oddball",
+    "sparing": "Spikes over a sequence",
+    "economy": "What sequences cost",
+    "foresight": "What the network foresees",
+    "kinds": "Units that predict and units that err",
+    "matched lesion": "Lesion, beside units that look like the lesioned ones",
 }
 """Headings of the parts that studies name; any other part is headed by its own name."""
 
@@ -81,7 +91,7 @@ class _Section:
 
 
 def report(
-    fit: Fit | EncodingFit | LatentFit,
+    fit: Fit | EncodingFit | LatentFit | None,
     *,
     title: str = "",
     notes: Sequence[str] = (),
@@ -91,7 +101,7 @@ def report(
     """Return one self-contained page about a fit and what was measured of it.
 
     Args:
-        fit: the trained network, or the fitted model of neurons.
+        fit: the trained network, or the fitted model of neurons; `None` for results without one.
         title: of the page; the task's name where absent.
         notes: sentences that stand across the top (a simulated recording, units left out ...).
         headline: the table at the top: what a reader wants to know first.
@@ -105,7 +115,8 @@ def report(
         >>> def page_of(fit, hurt, quiet):
         ...     return report(fit, lesion=hurt, reactivation=quiet).save("report.html")
     """
-    sections = [_section(name, part) for name, part in {"training": fit, **parts}.items()]
+    training = {} if fit is None else {"training": fit}
+    sections = [_section(name, part) for name, part in {**training, **parts}.items()]
     references = dict.fromkeys(doi for part in parts.values() for doi in getattr(part, "references", ()))
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("neurornn") / "page.html.j2").read_text(encoding="utf-8")
@@ -138,7 +149,9 @@ def _section(name: str, part: Any) -> _Section:
     )
 
 
-def _named(fit: Fit | EncodingFit | LatentFit) -> str:
+def _named(fit: Fit | EncodingFit | LatentFit | None) -> str:
+    if fit is None:
+        return "Results"
     if isinstance(fit, EncodingFit):
         return f"{type(fit.model).__name__} of {len(fit.units)} neurons"
     if isinstance(fit, LatentFit):
@@ -146,8 +159,10 @@ def _named(fit: Fit | EncodingFit | LatentFit) -> str:
     return f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
 
 
-def _facts(fit: Fit | EncodingFit | LatentFit) -> list[tuple[str, str]]:
+def _facts(fit: Fit | EncodingFit | LatentFit | None) -> list[tuple[str, str]]:
     """Return what a reader needs to make the network again."""
+    if fit is None:
+        return list(versions().items())
     parts = ("network", "task", "model", "fit")
     facts = [(part, repr(fit.recipe[part])) for part in parts if part in fit.recipe]
     facts.append(("seed", str(fit.seed)))

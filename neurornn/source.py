@@ -1,4 +1,4 @@
-"""From a data recipe to verified local files, and from those to a recording."""
+"""From a data recipe to verified local files, and from those to a recording or a set of images."""
 
 import hashlib
 import inspect
@@ -12,13 +12,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurornn import _check
-from neurornn.bridge import READERS
+from neurornn.bridge import IMAGE_READERS, READERS
 from neurornn.bridge.hdf5 import read_hdf5
 from neurornn.bridge.nwb import read_nwb
 from neurornn.errors import RecipeError, SourceError, SourceMissing
 from neurornn.library import find as find_recipe
 from neurornn.library import names, read
 from neurornn.recording import Recording
+from neurornn.task.images import Images
 
 FOLDER = "NEURORNN_DATA"
 """The environment variable that names a folder of recordings."""
@@ -37,7 +38,7 @@ class DataFile(BaseModel):
 
 
 class DataRecipe(BaseModel):
-    """What `data/NAME.toml` may hold: one published recording."""
+    """What `data/NAME.toml` may hold: one published recording, or one set of images."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -74,10 +75,11 @@ def load_data_recipe(name: str | Path) -> DataRecipe:
             _check.fail(owner, place, "a key of a data recipe", key, fix, error=RecipeError)
         got = "nothing" if first["type"] == "missing" else first["input"]
         _check.fail(owner, place, f"valid ({first['msg']})", got, error=RecipeError)
-    if recipe.reader not in READERS:
-        fix = _check.near(recipe.reader, READERS)
+    readers = {**READERS, **IMAGE_READERS}
+    if recipe.reader not in readers:
+        fix = _check.near(recipe.reader, readers)
         _check.fail(owner, "reader", "the name of a reader", recipe.reader, fix, error=RecipeError)
-    known = [p.name for p in inspect.signature(READERS[recipe.reader]).parameters.values() if p.name != "files"]
+    known = [p.name for p in inspect.signature(readers[recipe.reader]).parameters.values() if p.name != "files"]
     for option in recipe.options:
         if option not in known:
             must = f"an option of the reader '{recipe.reader}'"
@@ -114,10 +116,39 @@ def load_recording(name: str | Path) -> Recording:
             _check.fail("load_recording", "name", "a file that exists", str(name), fix, error=SourceMissing)
         return readers[path.suffix](path)
     recipe = load_data_recipe(name)
+    if recipe.reader in IMAGE_READERS:
+        fix = f'Use load_images("{recipe.name}").'
+        _check.fail("load_recording", "name", "that of a recording", f"images, {recipe.name}", fix, error=RecipeError)
     recording = READERS[recipe.reader](find(recipe), **recipe.options)
     about = recipe.model_dump(include={"name", "description", "origin", "doi", "licence", "citation", "reader"})
     hashes = {file.path: file.sha256 for file in recipe.file}
     return replace(recording, source={**recording.source, **about, "sha256": hashes})
+
+
+def load_images(name: str | Path) -> Images:
+    """Return a set of images by the name of its data recipe: its part to train on, which knows the part held out.
+
+    Args:
+        name: of a recipe (`mnist`, `cifar10`, or one of your own), or the path of a recipe.
+
+    Raises:
+        RecipeError: if there is no such recipe, or it is one of a recording.
+        SourceMissing: if a file can be had nowhere; the message says how to fetch it.
+        SourceError: if a file is not the one that the recipe means.
+        RecordingError: if a file is damaged.
+
+    Example:
+        >>> from neurornn import ImageSequences, load_images
+        >>> def task_of(name="mnist"):
+        ...     return ImageSequences(images=load_images(name))
+    """
+    recipe = load_data_recipe(name)
+    if recipe.reader not in IMAGE_READERS:
+        fix = f'Use load_recording("{recipe.name}").'
+        _check.fail(
+            "load_images", "name", "that of a set of images", f"a recording, {recipe.name}", fix, error=RecipeError
+        )
+    return IMAGE_READERS[recipe.reader](find(recipe), **recipe.options)
 
 
 def available() -> list[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """Wiring: what the recurrent weights of a network may be.
 
-A wiring is either free (`Dense`, `LowRank`) or wraps another one (`Sparse`, `Dale`, `NoAutapses`), so that they
-compose: `Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows post-synaptic.
+A wiring is either free (`Dense`, `LowRank`, `Diagonal`) or wraps another one (`Sparse`, `Dale`, `NoAutapses`), so that
+they compose: `Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows post-synaptic.
 """
 
 from abc import ABC, abstractmethod
@@ -109,6 +109,37 @@ class LowRank(AbstractWiring):
             _check.fail("LowRank.rescale", "factor", "one number for each column", factor, fix)
         with torch.no_grad():
             self.n.mul_(factor.T)
+
+
+class Diagonal(AbstractWiring):
+    r"""Units that talk only to themselves: $W = \mathrm{diag}(w)$, $w_i$ even between $\pm g$ at the start.
+
+    The recurrence is element-wise, so that it can be learnt exactly online (`RTRL`).
+
+    Args:
+        n_units: number of units.
+        gain: $g$.
+        seed: of the initial weights.
+
+    Example:
+        >>> from neurornn import Diagonal
+        >>> int((Diagonal(5)() != 0).sum())
+        5
+    """
+
+    @recorded
+    def __init__(self, n_units: int, *, gain: float = 1.0, seed: int = 0) -> None:
+        super().__init__()
+        self.n_units = _check.count("Diagonal", "n_units", n_units)
+        drawn = 2 * torch.rand(self.n_units, generator=generator(seed)) - 1
+        self.weight = nn.Parameter(_check.not_negative("Diagonal", "gain", gain) * drawn)
+
+    def forward(self) -> Tensor:
+        return torch.diag(self.weight)
+
+    def rescale(self, factor: Tensor) -> None:
+        with torch.no_grad():
+            self.weight.mul_(factor.expand(self.n_units, self.n_units).diagonal())
 
 
 class Sparse(AbstractWiring):

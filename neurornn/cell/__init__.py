@@ -1,13 +1,32 @@
 """Cells: populations of recurrent units, one step at a time."""
 
+from neurornn.cell.adaptive import AdaptiveLIF as AdaptiveLIF
 from neurornn.cell.base import AbstractCell as AbstractCell
 from neurornn.cell.base import Intervention as Intervention
+from neurornn.cell.exponential import AdEx as AdEx
+from neurornn.cell.exponential import ExpIF as ExpIF
 from neurornn.cell.gated import GRU as GRU
 from neurornn.cell.gated import LSTM as LSTM
+from neurornn.cell.izhikevich import Izhikevich as Izhikevich
+from neurornn.cell.law import AbstractLaw as AbstractLaw
+from neurornn.cell.law import Gamma as Gamma
+from neurornn.cell.law import LogNormal as LogNormal
 from neurornn.cell.law import Uniform as Uniform
+from neurornn.cell.lif import LIF as LIF
 from neurornn.cell.noise import AbstractNoise as AbstractNoise
 from neurornn.cell.noise import GaussianNoise as GaussianNoise
 from neurornn.cell.noise import UniformNoise as UniformNoise
+from neurornn.cell.parallel import Newton as Newton
+from neurornn.cell.parallel import Solved as Solved
+from neurornn.cell.parallel import in_parallel as in_parallel
 from neurornn.cell.rate import Form as Form
 from neurornn.cell.rate import LeakyRate as LeakyRate
 from neurornn.cell.rate import NoiseAt as NoiseAt
+from neurornn.cell.spiking import AbstractSpiking as AbstractSpiking
+from neurornn.cell.spiking import Reset as Reset
+from neurornn.cell.surrogate import AbstractSurrogate as AbstractSurrogate
+from neurornn.cell.surrogate import ArcTan as ArcTan
+from neurornn.cell.surrogate import SigmoidDerivative as SigmoidDerivative
+from neurornn.cell.surrogate import SuperSpike as SuperSpike
+from neurornn.cell.surrogate import Triangle as Triangle
+from neurornn.cell.synapse import ShortTerm as ShortTerm

@@ -1,6 +1,7 @@
 """What a cell is: one step of a population of units, and the loop over it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -73,12 +74,15 @@ class AbstractCell(nn.Module, ABC):
         n_in: number of input channels.
         n_units: number of units.
         dt: time step, ms.
+        span: how far a unit wanders from rest, in the unit of the first part of its state: 1, or the way from rest to
+            threshold (mV).
         settings: the constructor's arguments, from which the cell can be rebuilt.
     """
 
     n_in: int
     n_units: int
     dt: float
+    span: float = 1.0
     settings: dict[str, Any]
 
     @abstractmethod
@@ -152,22 +156,35 @@ class AbstractCell(nn.Module, ABC):
         intervention: Intervention | None = None,
     ) -> tuple[Float[Tensor, "*stack trial time unit"], State]:
         """Take the steps one by one in Python: what `rollout` computes, in the plainest way."""
+        kept, last = [], state
+        for sent, after in self.steps(x, state, noise, intervention=intervention):
+            kept.append(sent)
+            last = after
+        return torch.stack(kept, dim=-2), last
+
+    def steps(
+        self,
+        x: Float[Tensor, "*#stack trial time in"],
+        state: State,
+        noise: Float[Tensor, "*#stack trial time unit"] | None = None,
+        *,
+        intervention: Intervention | None = None,
+    ) -> Iterator[tuple[Tensor, State]]:
+        """Take the steps of `loop`, and give what the units sent and the state after each of them."""
         act = intervention if intervention is not None else Intervention()
-        weights = _cut(self.weights(), act)
+        weights = cut(self.weights(), act)
         sent = act.sent(self.activity(state), -1)
         inputs = x.unbind(-2)
         noises = noise.unbind(-2) if noise is not None else (None,) * len(inputs)
-        kept = []
         for t, (x_t, noise_t) in enumerate(zip(inputs, noises, strict=True)):
             current = _at(act.current, t)
             activity, state = self.step(x_t, state, noise_t, sent=sent, current=current, weights=weights)
             sent = act.sent(activity, t)
-            kept.append(sent)
-        return torch.stack(kept, dim=-2), state
+            yield sent, state
 
 
-def _cut(weights: tuple[Tensor, ...], act: Intervention) -> tuple[Tensor, ...]:
-    """Apply the cuts of an intervention to input and recurrent weights, gate by gate."""
+def cut(weights: tuple[Tensor, ...], act: Intervention) -> tuple[Tensor, ...]:
+    """Return the weights as an intervention cuts them, input and recurrent ones, gate by gate."""
     w_in, w_rec, *own = weights
     for_all_gates = w_rec.shape[-2] // w_rec.shape[-1]
     if act.afferents is not None:

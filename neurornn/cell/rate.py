@@ -1,9 +1,8 @@
 """Leaky rate units: the discrete family of the field, its members chosen by parameters."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,11 @@ from torch.nn import functional
 from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.constant import ClampedTau, LogTau, Values, spread_out
+from neurornn.cell.flat import flattened, whole
 from neurornn.cell.law import Uniform
+from neurornn.cell.member import member
 from neurornn.wiring import AbstractWiring, Dense, LowRank
-
-E = TypeVar("E", bound=Enum)
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -54,40 +54,6 @@ class NoiseAt(Enum):
     DRIVE = "drive"
 
 
-class LogTau(nn.Module):
-    r"""Time constants that stay above `dt` whatever the optimiser does: $\tau = \Delta t + e^{\theta}$.
-
-    The parameter lives on a logarithmic scale, its gradient never dies, and the leak $a = \Delta t/\tau$ stays in
-    $(0, 1)$.
-    """
-
-    def __init__(self, tau: Tensor, dt: float, trainable: bool) -> None:
-        super().__init__()
-        self.dt = dt
-        self.theta = nn.Parameter(torch.log((tau - dt).clamp(min=1e-3 * dt)), requires_grad=trainable)
-
-    def forward(self) -> Tensor:
-        """Return the time constants, ms. Shape `(unit,)`."""
-        return self.dt + torch.exp(self.theta)
-
-
-class ClampedTau(nn.Module):
-    r"""Time constants optimised as they are and clamped at `dt`: $\tau_{eff} = \max(\tau, \Delta t)$.
-
-    Below `dt` the gradient is exactly zero, so a time constant that gets there stays there. Some published networks
-    were trained so; `LogTau` is the stable choice.
-    """
-
-    def __init__(self, tau: Tensor, dt: float, trainable: bool) -> None:
-        super().__init__()
-        self.dt = dt
-        self.raw = nn.Parameter(tau.clone(), requires_grad=trainable)
-
-    def forward(self) -> Tensor:
-        """Return the time constants, ms. Shape `(unit,)`."""
-        return self.raw.clamp(min=self.dt)
-
-
 class LeakyRate(AbstractCell):
     r"""Leaky rate units.
 
@@ -109,6 +75,8 @@ class LeakyRate(AbstractCell):
         bias: whether units have a bias $b$, 0 at the start; or the law that it is drawn from.
         bias_in: whether the inputs bring a bias of their own, as in torch's recurrent layers, or its law. Both add up,
             so that together they learn twice as fast as one.
+        one_to_one: whether input channel $k$ drives unit $k$ alone, with a gain of 1 that is not trained, as a receptor
+            drives its cell. Units beyond the channels have no input.
         wiring: what the recurrent weights may be; `Dense` with gain 1 where absent.
         uniform: whether the initial weights (without a `wiring`, the recurrent ones, too) are even between
             $\pm 1/\sqrt{\text{fan-in}}$, as torch draws them, instead of normal with that standard deviation.
@@ -138,7 +106,7 @@ class LeakyRate(AbstractCell):
         n_in: int,
         n_units: int,
         *,
-        tau: float | Sequence[float] | Uniform = 100.0,
+        tau: Values = 100.0,
         dt: float = 20.0,
         nonlinearity: str | Callable[[Tensor], Tensor] = "relu",
         form: Form | str = Form.RATE,
@@ -147,6 +115,7 @@ class LeakyRate(AbstractCell):
         clamp_tau: bool = False,
         bias: bool | Uniform = True,
         bias_in: bool | Uniform = False,
+        one_to_one: bool = False,
         wiring: AbstractWiring | None = None,
         uniform: bool = False,
         seed: int = 0,
@@ -155,17 +124,13 @@ class LeakyRate(AbstractCell):
         self.n_in = _check.count("LeakyRate", "n_in", n_in)
         self.n_units = _check.count("LeakyRate", "n_units", n_units)
         self.dt = _check.positive("LeakyRate", "dt", dt)
-        self.form = _member("form", Form, form)
-        self.noise_at = _member("noise_at", NoiseAt, noise_at)
+        self.form = member("LeakyRate", "form", Form, form)
+        self.noise_at = member("LeakyRate", "noise_at", NoiseAt, noise_at)
         self.nonlinearity = nonlinearity
         self.f = _function(nonlinearity)
         # Streams of their own: what is drawn here leaves the other weights of a seed as they are.
-        if isinstance(tau, Uniform):
-            tau = tau.draw((self.n_units,), generator=generator(seed + 2)).tolist()
-        if not _fits(tau, self.n_units):
-            _check.fail("LeakyRate", "tau", f"one number or {n_units} of them", tau)
-        taus = torch.as_tensor(tau, dtype=torch.get_default_dtype()).expand(self.n_units).clone()
-        if bool((taus < self.dt).any()) or not bool(torch.isfinite(taus).all()):
+        taus = spread_out("LeakyRate", "tau", tau, self.n_units, seed=seed + 2)
+        if bool((taus < self.dt).any()):
             must, got = f"at least `dt` = {self.dt:g} ms everywhere", f"{float(taus.min()):g} ms"
             _check.fail("LeakyRate", "tau", must, got, "Take a smaller `dt`, or longer time constants.")
         self.tau = (ClampedTau if clamp_tau else LogTau)(taus, self.dt, train_tau)
@@ -174,8 +139,12 @@ class LeakyRate(AbstractCell):
             _check.fail("LeakyRate", "wiring", f"for {n_units} units", f"one for {self.wiring.n_units}")
         stream = generator(seed)
         shape = (n_units, n_in)
+        if one_to_one and n_in > n_units:
+            fix = "Take more units, or fewer channels."
+            _check.fail("LeakyRate", "one_to_one", f"with a unit for each of {n_in} channels", f"{n_units} units", fix)
         drawn = 2 * torch.rand(shape, generator=stream) - 1 if uniform else torch.randn(shape, generator=stream)
-        self.w_in = nn.Parameter(drawn / math.sqrt(n_in))
+        w_in = torch.eye(*shape) if one_to_one else drawn / math.sqrt(n_in)
+        self.w_in = nn.Parameter(w_in, requires_grad=not one_to_one)
         self.bias = _bias(bias, n_units, seed + 3)
         self.bias_in = _bias(bias_in, n_units, seed + 4)
 
@@ -191,6 +160,17 @@ class LeakyRate(AbstractCell):
         bias = own[0] if len(own) == 1 else sum(own, torch.zeros_like(leak))
         return self.w_in, self.wiring(), bias, leak
 
+    def drive(self, x: Tensor, sent: Tensor, weights: tuple[Tensor, ...] | None = None) -> Tensor:
+        r"""Return what the synapses of each unit add up to, $u = W r + W_{in} x + b$, before current and noise.
+
+        Args:
+            x: input of a step. Shape `(*, in)`.
+            sent: what the units sent at the end of the step before, $r$. Shape `(*, unit)`.
+            weights: what `weights()` returned; computed anew where absent.
+        """
+        w_in, w_rec, bias, *_ = weights if weights is not None else self.weights()
+        return sent @ w_rec.mT + x @ w_in.mT + bias
+
     def step(
         self,
         x: Tensor,
@@ -203,8 +183,7 @@ class LeakyRate(AbstractCell):
     ) -> tuple[Tensor, State]:
         w_in, w_rec, bias, leak = weights if weights is not None else self.weights()
         (h,) = state
-        r = sent if sent is not None else self.activity(state)
-        u = r @ w_rec.mT + x @ w_in.mT + bias
+        u = self.drive(x, sent if sent is not None else self.activity(state), (w_in, w_rec, bias))
         if current is not None:
             u = u + current
         if noise is not None and self.noise_at is NoiseAt.DRIVE:
@@ -225,23 +204,21 @@ class LeakyRate(AbstractCell):
         *,
         intervention: Intervention | None = None,
     ) -> tuple[Tensor, State]:
-        given = [x, *state] if noise is None else [x, *state, noise]
         gate = _GATES.get(self.f)
         acts = intervention is not None and intervention != Intervention()
-        if acts or gate is None or type(self) is not LeakyRate or not _whole(self, given):
+        fits = type(self) is LeakyRate and gate is not None and whole(self.n_in, self.n_units, x, state, noise)
+        if acts or gate is None or not fits:
             return self.loop(x, state, noise, intervention=intervention)
         w_in, w_rec, bias, leak = self.weights()
-        engine = kernel.engine(*given, w_in, w_rec, bias, leak, gate=gate)
+        engine = kernel.engine(x, *state, noise, w_in, w_rec, bias, leak, gate=gate)
         if engine is None:
             return self.loop(x, state, noise)
-        sides = torch.broadcast_shapes(state[0].shape[:-1], *(one.shape[:-2] for one in (x, *given[2:])))
-        n_trials = math.prod(sides)
-        flat = [one.expand(*sides, *one.shape[-2:]).reshape(n_trials, *one.shape[-2:]) for one in (x, *given[2:])]
+        flat = flattened(x, state, noise)
         sent, last = kernel.leaky_sequence(
             engine,
-            flat[0],
-            state[0].expand(*sides, self.n_units).reshape(n_trials, self.n_units),
-            flat[1] if noise is not None else None,
+            flat.x,
+            flat.state[0],
+            flat.noise,
             w_in=w_in,
             w_rec=_factors(self.wiring, w_rec),
             bias=bias,
@@ -250,7 +227,7 @@ class LeakyRate(AbstractCell):
             gate=gate,
             noise_in_drive=self.noise_at is NoiseAt.DRIVE,
         )
-        return sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
+        return flat.back(sent), (flat.back(last),)
 
 
 _GATES = {
@@ -273,21 +250,6 @@ def _bias(told: bool | Uniform, n_units: int, seed: int) -> nn.Parameter | None:
     return nn.Parameter(law.draw((n_units,), generator=generator(seed))) if told else None
 
 
-def _whole(cell: LeakyRate, given: list[Tensor]) -> bool:
-    """Tell whether input, state and noise have the sizes of the cell; what does not is the loop's to refuse."""
-    x, h, *noise = given
-    return (
-        x.shape[-1] == cell.n_in
-        and h.shape[-1] == cell.n_units
-        and all(one.shape[-2:] == (x.shape[-2], cell.n_units) for one in noise)
-    )
-
-
-def _fits(tau: float | Sequence[float], n_units: int) -> bool:
-    shape = torch.as_tensor(tau).shape
-    return shape in (torch.Size([]), torch.Size([1]), torch.Size([n_units]))
-
-
 def _function(nonlinearity: str | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     if callable(nonlinearity):
         return nonlinearity
@@ -295,12 +257,3 @@ def _function(nonlinearity: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
         fix = _check.near(str(nonlinearity), NONLINEARITIES)
         _check.fail("LeakyRate", "nonlinearity", "a known name or a callable", nonlinearity, fix)
     return NONLINEARITIES[nonlinearity]
-
-
-def _member(name: str, kind: type[E], value: "E | str") -> E:
-    if isinstance(value, kind):
-        return value
-    if value not in {member.value for member in kind}:
-        fix = _check.near(str(value), [member.value for member in kind])
-        _check.fail("LeakyRate", name, f"a member of {kind.__name__}", value, fix)
-    return kind(value)

@@ -17,6 +17,7 @@ from neurornn.comparison.cka import debiased_cka as debiased_cka
 from neurornn.comparison.distributions import DistributionComparison as DistributionComparison
 from neurornn.comparison.distributions import UnitDistributions as UnitDistributions
 from neurornn.comparison.distributions import cliffs_delta as cliffs_delta
+from neurornn.comparison.dynamic import DynamicSimilarity as DynamicSimilarity
 from neurornn.comparison.effective import decorrelation_lag as decorrelation_lag
 from neurornn.comparison.effective import n_independent as n_independent
 from neurornn.comparison.metric import AbstractMetric as AbstractMetric

@@ -8,3 +8,6 @@ from neurornn.curriculum.growing import MultiHead as MultiHead
 from neurornn.curriculum.growing import NoCurriculum as NoCurriculum
 from neurornn.curriculum.growing import SingleHead as SingleHead
 from neurornn.curriculum.growing import Sliding as Sliding
+from neurornn.curriculum.mixing import Combined as Combined
+from neurornn.curriculum.mixing import Mixed as Mixed
+from neurornn.curriculum.mixing import Naive as Naive

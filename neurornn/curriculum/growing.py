@@ -60,7 +60,7 @@ class SingleHead(AbstractGrowing):
     until: float = 0.98
 
     def __post_init__(self) -> None:
-        _check_range("SingleHead", self.task, self.last, self.until)
+        check_range("SingleHead", self.task, self.last, self.until)
 
     @property
     def lessons(self) -> Stages:
@@ -95,7 +95,7 @@ class MultiHead(AbstractGrowing):
     until: float = 0.98
 
     def __post_init__(self) -> None:
-        _check_range("MultiHead", self.task, self.last, self.until)
+        check_range("MultiHead", self.task, self.last, self.until)
 
     @property
     def lessons(self) -> Stages:
@@ -144,7 +144,7 @@ class Sliding(AbstractGrowing):
     until: float = 0.98
 
     def __post_init__(self) -> None:
-        first = _check_range("Sliding", self.task, self.last, self.until)
+        first = check_range("Sliding", self.task, self.last, self.until)
         _check.count("Sliding", "window", self.window)
         _check.count("Sliding", "step", self.step)
         if first + self.window - 1 > self.last:
@@ -186,7 +186,8 @@ class NoCurriculum(AbstractGrowing):
         return _stages(self.task, [(self.task.ns, heads)], self.until)
 
 
-def _check_range(owner: str, task: AbstractBits, last: int, until: float) -> int:
+def check_range(owner: str, task: AbstractBits, last: int, until: float) -> int:
+    """Return the smallest N of `task`; raise where a curriculum from there to `last` is not possible."""
     first = min(task.ns)
     if _check.count(owner, "last", last) < first:
         _check.fail(owner, "last", f"at least the task's smallest N, {first}", last)
@@ -194,7 +195,12 @@ def _check_range(owner: str, task: AbstractBits, last: int, until: float) -> int
     return first
 
 
-def _stages(task: AbstractBits, ranges: Sequence[tuple[tuple[int, ...], tuple[str, ...]]], until: float) -> Stages:
+def stages_of(asked: Sequence[tuple[AbstractBits, tuple[str, ...]]], until: float) -> Stages:
+    """Return stages of these tasks and heads, each of which is left above `until`."""
     # A stage is passed at `until` or above, and the rule of the paper is above.
     above = math.nextafter(until, 2.0)
-    return Stages(tuple(Stage(replace(task, ns=ns), heads, above) for ns, heads in ranges))
+    return Stages(tuple(Stage(task, heads, above) for task, heads in asked))
+
+
+def _stages(task: AbstractBits, ranges: Sequence[tuple[tuple[int, ...], tuple[str, ...]]], until: float) -> Stages:
+    return stages_of([(replace(task, ns=ns), heads) for ns, heads in ranges], until)

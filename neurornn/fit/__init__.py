@@ -1,5 +1,8 @@
 """Training: what is minimised, the loop, and what comes of it."""
 
+from neurornn.fit.agent import ActorCritic as ActorCritic
+from neurornn.fit.agent import Agent as Agent
+from neurornn.fit.agent import train_agent as train_agent
 from neurornn.fit.build import TYPES as TYPES
 from neurornn.fit.build import build as build
 from neurornn.fit.build import describe as describe
@@ -7,14 +10,21 @@ from neurornn.fit.build import outline as outline
 from neurornn.fit.encode import fit_encoding as fit_encoding
 from neurornn.fit.encoding_fit import EncodingFit as EncodingFit
 from neurornn.fit.encoding_fit import as_recording as as_recording
+from neurornn.fit.episodes import Episodes as Episodes
 from neurornn.fit.fit import Fit as Fit
 from neurornn.fit.objective import AbstractTerm as AbstractTerm
 from neurornn.fit.objective import ActivityPenalty as ActivityPenalty
 from neurornn.fit.objective import CrossEntropy as CrossEntropy
+from neurornn.fit.objective import DrivePenalty as DrivePenalty
 from neurornn.fit.objective import Objective as Objective
 from neurornn.fit.objective import SmoothnessPenalty as SmoothnessPenalty
 from neurornn.fit.objective import SquaredError as SquaredError
+from neurornn.fit.objective import SynapsePenalty as SynapsePenalty
 from neurornn.fit.objective import WeightPenalty as WeightPenalty
+from neurornn.fit.online import BPTT as BPTT
+from neurornn.fit.online import RTRL as RTRL
+from neurornn.fit.online import AbstractGradient as AbstractGradient
+from neurornn.fit.online import EProp as EProp
 from neurornn.fit.optimiser import SGD as SGD
 from neurornn.fit.optimiser import AbstractOptimiser as AbstractOptimiser
 from neurornn.fit.optimiser import AbstractSchedule as AbstractSchedule
@@ -23,5 +33,7 @@ from neurornn.fit.optimiser import Constant as Constant
 from neurornn.fit.optimiser import Cosine as Cosine
 from neurornn.fit.optimiser import OneCycle as OneCycle
 from neurornn.fit.precision import Precision as Precision
+from neurornn.fit.rates import RatePenalty as RatePenalty
+from neurornn.fit.rates import VoltagePenalty as VoltagePenalty
 from neurornn.fit.snapshot import snapshot as snapshot
 from neurornn.fit.train import train as train

@@ -12,8 +12,28 @@ import numpy as np
 import torch
 
 from neurornn import _check
-from neurornn.cell import GRU, LSTM, GaussianNoise, LeakyRate, Uniform, UniformNoise
-from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding, Stage, Stages
+from neurornn.cell import (
+    GRU,
+    LIF,
+    LSTM,
+    AdaptiveLIF,
+    AdEx,
+    ArcTan,
+    ExpIF,
+    Gamma,
+    GaussianNoise,
+    Izhikevich,
+    LeakyRate,
+    LogNormal,
+    Newton,
+    ShortTerm,
+    SigmoidDerivative,
+    SuperSpike,
+    Triangle,
+    Uniform,
+    UniformNoise,
+)
+from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding, Stage, Stages
 from neurornn.encoding import (
     GLM,
     ConvGRU,
@@ -28,44 +48,85 @@ from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
     CrossEntropy,
+    DrivePenalty,
     Objective,
     SmoothnessPenalty,
     SquaredError,
+    SynapsePenalty,
     WeightPenalty,
 )
+from neurornn.fit.online import BPTT, RTRL, EProp
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
+from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.network import Network
+from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
+    Arena,
     ArenaIntegration,
     BitMatch,
     Cartesian,
     Darting,
+    DelayedCopy,
     DelayedMatch,
+    Digits,
     EvidenceAccumulation,
+    FlipFlop,
     Foraging,
+    GivenArenas,
     HeadDirection,
+    ImageSequences,
+    Navigation,
+    Oddball,
     Parity,
     PlaceCode,
+    Roaming,
+    Sensors,
     Speeds,
+    StarArenas,
     TrackIntegration,
     VonMises,
 )
-from neurornn.wiring import Dale, Dense, LowRank, NoAutapses, Sparse
+from neurornn.wiring import Dale, Dense, Diagonal, LowRank, NoAutapses, Sparse
 
 # One line a room; a new class is known to recipes once its name stands here.
-_CELLS = (LeakyRate, GRU, LSTM)
-_WIRINGS = (Dense, LowRank, Sparse, Dale, NoAutapses)
-_NOISES = (GaussianNoise, UniformNoise, Uniform)
+_CELLS = (LeakyRate, GRU, LSTM, LIF, AdaptiveLIF, ExpIF, AdEx, Izhikevich)
+_SYNAPSES = (ShortTerm, SuperSpike, Triangle, ArcTan, SigmoidDerivative)
+_READOUTS = (Instant, LeakyIntegrator, SpikeCount, Membrane)
+_WIRINGS = (Dense, LowRank, Diagonal, Sparse, Dale, NoAutapses)
+_NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
+_TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
-_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages)
-_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum)
+_SENSES = (ImageSequences, Digits, Oddball)
+_TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
+_MEMORIES = (FlipFlop,)
+_CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
+_AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
+_OBJECTIVES += (RatePenalty, VoltagePenalty)
+_ENERGIES = (DrivePenalty, SynapsePenalty)
 
 TYPES: dict[str, type] = {
     kind.__name__: kind
-    for room in ((Network,), _CELLS, _WIRINGS, _NOISES, _TASKS, _WORLDS, _TRAINING, _CURRICULA, _OBJECTIVES, _ENCODING)
+    for room in (
+        (Network,),
+        _CELLS,
+        _SYNAPSES,
+        _READOUTS,
+        _WIRINGS,
+        _NOISES,
+        _TASKS,
+        _MEMORIES,
+        _WORLDS,
+        _SENSES,
+        _TRAINING,
+        _CURRICULA,
+        _OBJECTIVES,
+        _ENERGIES,
+        _AMONG_WALLS,
+        _ENCODING,
+    )
     for kind in room
 }
 """Every type that a description may name."""

@@ -23,7 +23,7 @@ from neurornn.fit.checkpoint import write_whole
 from neurornn.fit.objective import Objective
 from neurornn.fit.record import end_to_end, on_clock
 from neurornn.fit.roll import draw_noise
-from neurornn.network import Network, Perturbs
+from neurornn.network import Network, Perturbs, Run
 from neurornn.recording import Recording
 from neurornn.task.base import AbstractTask
 from neurornn.trials import Trials
@@ -74,6 +74,7 @@ class Fit:
         n_trials: int = 64,
         seed: int = 0,
         perturb: Sequence[Perturbs] | Intervention = (),
+        voltages: bool = False,
     ) -> Recording:
         """Return what the units do in new trials, or in the very trials of an animal.
 
@@ -84,9 +85,12 @@ class Fit:
             n_trials: how many trials to draw; all of the animal's are taken with `brain`.
             seed: of the trials and the noise.
             perturb: what is done to the network meanwhile; nothing stacked.
+            voltages: whether the activity of spiking units is their membrane potential, mV; without it they have spikes
+                alone.
 
         Returns:
-            Activity every `network.dt` ms; the units are numbered from 0.
+            Activity every `network.dt` ms, or of a spiking network the spikes, at the middle of their steps; a unit
+            that never fired has an empty train. The units are numbered from 0.
 
         Raises:
             ValueError: if the task cannot follow an animal, or perturbations are stacked.
@@ -97,8 +101,8 @@ class Fit:
             trials = self.task.sample(_check.count("Fit.record", "n_trials", n_trials), generator=stream)
         else:
             trials = self.task.follow(brain)
-        run = self._run(trials, seed, perturb)
-        if run.ndim != 3:
+        run = self._run(trials, seed, perturb, voltages=voltages)
+        if run.activity.ndim != 3:
             _check.fail("Fit.record", "perturb", "one perturbation at a time", "a stack", "Record them one by one.")
         source: dict[str, object] = {
             "name": f"{type(self.network.cell).__name__} on {type(self.task).__name__}",
@@ -119,8 +123,8 @@ class Fit:
         """
         trials = self.task.sample(_check.count("Fit.score", "n_trials", n_trials), generator=generator(seed))
         with torch.no_grad():
-            activity = self._run(trials, seed, ())
-            scores = self.task.score(trials, self.network.read(activity).to(trials.targets.device))
+            outputs = self._run(trials, seed, ()).outputs
+            scores = self.task.score(trials, outputs.to(trials.targets.device))
         return pd.Series(scores.cpu().numpy(), name=self.task.score_name).rename_axis("trial")
 
     def untrained(self, seed: int) -> "Fit":
@@ -128,15 +132,17 @@ class Fit:
         return replace(self, network=self.network.untrained(seed), history=self.history.iloc[:0], seed=seed)
 
     @torch.no_grad()
-    def _run(self, trials: Trials, seed: int, perturb: Sequence[Perturbs] | Intervention) -> torch.Tensor:
-        """Return the activity; the noise is drawn from a stream of its own."""
+    def _run(
+        self, trials: Trials, seed: int, perturb: Sequence[Perturbs] | Intervention, *, voltages: bool = False
+    ) -> Run:
+        """Return the run; the noise is drawn from a stream of its own."""
         network = self.network
         stream = generator(seed + 1_000_003)
         scatter = network.draw_scatter(trials.n_trials, stream)
         noise = draw_noise(network, trials.n_trials, trials.n_steps, stream)
         start = None if trials.start is None else trials.start.to(network.readout)
         inputs = trials.inputs.to(network.readout)
-        return network(inputs, start=start, noise=noise, scatter=scatter, perturb=perturb).activity
+        return network(inputs, start=start, noise=noise, scatter=scatter, perturb=perturb, voltages=voltages)
 
     def save(self, folder: str | Path) -> Path:
         """Write the fit to `folder`, as weights.safetensors and fit.json, each in one move.

@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from neurornn import _check
+from neurornn.energy import drives, traffic
 from neurornn.network import Network, Run
 from neurornn.trials import Trials
 
@@ -18,7 +20,12 @@ class AbstractTerm(ABC):
 
     Sum and count are kept apart so that several processes, each with a part of the batch, can add both up and arrive at
     the value of the whole batch, also where their masks count unequal numbers of steps.
+
+    Attributes:
+        needs_voltages: whether it looks at membrane potentials.
     """
+
+    needs_voltages: ClassVar[bool] = False
 
     @abstractmethod
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
@@ -44,6 +51,9 @@ class SquaredError(AbstractTerm):
 
     with the trials' mask $m$.
 
+    Args:
+        heads: readout heads whose outputs count, by name; all of them where empty.
+
     Example:
         >>> import torch
         >>> from neurornn import LeakyRate, Network, Trials
@@ -54,9 +64,16 @@ class SquaredError(AbstractTerm):
         1.0
     """
 
+    heads: tuple[str, ...] = ()
+
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
-        error = (run.outputs - trials.targets).square().sum(-1)
-        return (trials.mask * error).sum(), trials.mask.sum() * trials.targets.shape[-1]
+        if not self.heads:
+            error = (run.outputs - trials.targets).square().sum(-1)
+            return (trials.mask * error).sum(), trials.mask.sum() * trials.targets.shape[-1]
+        parts = _columns("SquaredError", self.heads, run)
+        errors = [(run.outputs[..., part] - trials.targets[..., part]).square().sum(-1) for part in parts]
+        size = sum(part.stop - part.start for part in parts)
+        return (trials.mask * torch.stack(errors).sum(0)).sum(), trials.mask.sum() * size
 
 
 @dataclass(frozen=True)
@@ -67,19 +84,33 @@ class CrossEntropy(AbstractTerm):
 
     Targets are the probabilities $\hat p$: one-hot classes, or any distribution over the columns of the head, such as a
     normalised place code. Each head has its own softmax and their entropies add up. In nats.
+
+    Args:
+        heads: readout heads that count, by name; all of them where empty.
     """
 
+    heads: tuple[str, ...] = ()
+
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
-        sizes = {head.stop - head.start for head in run.heads.values()}
+        heads = _columns("CrossEntropy", self.heads, run)
+        sizes = {head.stop - head.start for head in heads}
         size = min(sizes)
         # All heads in one go where they are alike: on a GPU many heads are many small kernels.
-        if len(sizes) == 1 and size * len(run.heads) == run.outputs.shape[-1]:
+        if len(sizes) == 1 and size * len(heads) == run.outputs.shape[-1]:
             evidence = run.outputs.unflatten(-1, (-1, size))
             entropy = -(trials.targets.unflatten(-1, (-1, size)) * evidence.log_softmax(-1)).sum((-2, -1))
         else:
-            each = [(trials.targets[..., head], run.outputs[..., head]) for head in run.heads.values()]
+            each = [(trials.targets[..., head], run.outputs[..., head]) for head in heads]
             entropy = -torch.stack([(told * given.log_softmax(-1)).sum(-1) for told, given in each]).sum(0)
         return (trials.mask * entropy).sum(), trials.mask.sum()
+
+
+def _columns(owner: str, heads: tuple[str, ...], run: Run) -> list[slice]:
+    """Return the columns of the heads that count."""
+    for name in heads:
+        if name not in run.heads:
+            _check.fail(owner, "heads", "readout heads of the network", name, _check.near(name, run.heads))
+    return [run.heads[name] for name in heads or run.heads]
 
 
 @dataclass(frozen=True)
@@ -97,10 +128,7 @@ class ActivityPenalty(AbstractTerm):
             _check.fail("ActivityPenalty", "power", "1 or 2", self.power)
 
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
-        size = run.activity.abs() if self.power == 1 else run.activity.square()
-        assert trials.valid is not None
-        valid = trials.valid.to(size.dtype)
-        return (valid * size.sum(-1)).sum(), valid.sum() * run.activity.shape[-1]
+        return _over_units(run.activity.abs() if self.power == 1 else run.activity.square(), trials)
 
 
 @dataclass(frozen=True)
@@ -110,6 +138,33 @@ class WeightPenalty(AbstractTerm):
     def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
         recurrent = network.cell.weights()[1]
         return recurrent.square().sum(), recurrent.new_ones(())
+
+
+@dataclass(frozen=True)
+class DrivePenalty(AbstractTerm):
+    r"""The mean size of the drive over units and steps of the trials: $\langle |W r_{t-1} + W_{in} x_t + b| \rangle$.
+
+    What comes in costs, be it excitation or inhibition; only where the two cancel is a unit at rest. `ActivityPenalty`
+    instead lets inhibition go free, and is least where everything is silenced at once.
+
+    References:
+        A. Ali, N. Ahmad, E. de Groot, M. A. J. van Gerven and T. C. Kietzmann (2022), Predictive coding is a
+        consequence of energy efficiency in recurrent neural networks, doi:10.1016/j.patter.2022.100639.
+    """
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        return _over_units(drives(network, run.activity, trials).abs(), trials)
+
+
+@dataclass(frozen=True)
+class SynapsePenalty(AbstractTerm):
+    r"""What activity sends through recurrent weights, $\langle \sum_j |W_{ij}|\,|r_j| \rangle$, over units and steps.
+
+    The cost of synaptic transmission, whatever its sign. It holds for any cell, spiking ones included.
+    """
+
+    def total(self, run: Run, trials: Trials, network: Network) -> tuple[Tensor, Tensor]:
+        return _over_units(traffic(network.cell.weights()[1], run.activity), trials)
 
 
 @dataclass(frozen=True)
@@ -124,6 +179,13 @@ class SmoothnessPenalty(AbstractTerm):
         assert trials.valid is not None
         both = (trials.valid[:, 1:] & trials.valid[:, :-1]).to(speed.dtype)
         return (both * speed.square().sum(-1)).sum(), both.sum() * run.activity.shape[-1]
+
+
+def _over_units(size: Tensor, trials: Trials) -> tuple[Tensor, Tensor]:
+    """Return the sum of `size`, `(trial, time, unit)`, over the steps of the trials, and how many values it holds."""
+    assert trials.valid is not None
+    valid = trials.valid.to(size.dtype)
+    return (valid * size.sum(-1)).sum(), valid.sum() * size.shape[-1]
 
 
 def _squared_error() -> dict[str, AbstractTerm]:
@@ -167,6 +229,11 @@ class Objective:
     def names(self) -> tuple[str, ...]:
         """The names of the terms, in order."""
         return tuple(self.terms)
+
+    @property
+    def needs_voltages(self) -> bool:
+        """Whether a term looks at membrane potentials."""
+        return any(term.needs_voltages for term in self.terms.values())
 
     def totals(
         self, run: Run, trials: Trials, network: Network

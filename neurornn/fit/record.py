@@ -1,18 +1,21 @@
 """What a network did, as a recording: its trials laid end to end, or each where an animal's trial lay."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from torch import Tensor
 
 from neurornn import _check
 from neurornn.errors import FitError
+from neurornn.network import Run
 from neurornn.recording import Recording, Signal, ticks
 from neurornn.trials import Trials
 
 
-def end_to_end(activity: Float[Tensor, "trial time unit"], trials: Trials, source: dict[str, object]) -> Recording:
-    """Return the activity of trials laid end to end, from 0 ms, without their padding.
+def end_to_end(run: Run, trials: Trials, source: dict[str, object]) -> Recording:
+    """Return what units did in trials laid end to end, from 0 ms, without their padding.
 
     Behaviour lies at the middle of each step, where the sample of the activity does. Conditions go into the table of
     trials, epochs into that of epochs.
@@ -28,8 +31,9 @@ def end_to_end(activity: Float[Tensor, "trial time unit"], trials: Trials, sourc
     return Recording(
         t_start=0.0,
         t_stop=float(stops[-1]),
-        activity=_flat(activity, lengths),
-        dt=dt,
+        **_units(run, lambda values: _flat(values, lengths), _trains(run, lengths, starts)),
+        # A state starts anew with each trial: no interval between spikes runs from one into the next.
+        observed=_observed(run, starts, stops),
         trials=table,
         epochs=_epochs(trials, starts, lengths),
         behaviour={name: Signal(times, _flat(values, lengths)) for name, values in trials.behaviour.items()},
@@ -37,13 +41,12 @@ def end_to_end(activity: Float[Tensor, "trial time unit"], trials: Trials, sourc
     )
 
 
-def on_clock(
-    activity: Float[Tensor, "trial time unit"], trials: Trials, brain: Recording, source: dict[str, object]
-) -> Recording:
-    """Return the activity on the clock of `brain`, sampled every `trials.dt` ms, NaN between its trials.
+def on_clock(run: Run, trials: Trials, brain: Recording, source: dict[str, object]) -> Recording:
+    """Return what units did on the clock of `brain`: sampled every `trials.dt` ms, NaN between its trials.
 
-    Each sample takes the step in which its middle lies, so that bins of `dt` ms hold exactly the steps of the trial.
-    Trials, epochs and behaviour are those of the animal.
+    Spikes come with the stretches in which they were observed: the trials. Each sample takes the step in which its
+    middle lies, so that bins of `dt` ms hold exactly the steps of the trial. Trials,
+    epochs and behaviour are those of the animal.
 
     Raises:
         FitError: if `trials` are not one for each trial of `brain`.
@@ -52,28 +55,64 @@ def on_clock(
         must = f"one trial for each of the {len(brain.trials)} of the recording"
         _check.fail("Fit.record", "task.follow", must, trials.n_trials, error=FitError)
     dt, lengths = trials.dt, _lengths(trials)
-    values = np.asarray(activity.detach().cpu(), dtype=np.float64)
     n_samples = max(round(brain.duration / dt), 1)
-    whole = np.full((n_samples, values.shape[2]), np.nan)
     middles = ticks(brain.t_start + (np.arange(n_samples) + 0.5) * dt)
     starts, stops = ticks(brain.trials["start"].to_numpy(float)), ticks(brain.trials["stop"].to_numpy(float))
     width = int(ticks(dt))
-    for trial, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        first, last = np.searchsorted(middles, [start, stop])
-        step = (middles[first:last] - start) // width
-        inside = step < lengths[trial]
-        whole[first:last][inside] = values[trial, step[inside]]
+
+    def laid(values: Tensor) -> np.ndarray:
+        array = np.asarray(values.detach().cpu(), dtype=np.float64)
+        whole = np.full((n_samples, array.shape[2]), np.nan)
+        for trial, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            first, last = np.searchsorted(middles, [start, stop])
+            step = (middles[first:last] - start) // width
+            inside = step < lengths[trial]
+            whole[first:last][inside] = array[trial, step[inside]]
+        return whole
+
+    begun, ended = (brain.trials[edge].to_numpy(float) for edge in ("start", "stop"))
+    ended = np.minimum(ended, begun + lengths * dt)
     return Recording(
         t_start=brain.t_start,
         # Whole samples reach as far as the clock, to within half of one.
         t_stop=brain.t_stop,
-        activity=whole,
-        dt=dt,
+        **_units(run, laid, _trains(run, lengths, begun, ended)),
         trials=brain.trials,
         epochs=brain.epochs,
         behaviour=brain.behaviour,
+        observed=_observed(run, begun, ended),
         source=source,
     )
+
+
+def _observed(run: Run, starts: np.ndarray, stops: np.ndarray) -> dict[object, np.ndarray]:
+    """Return the stretches in which each spiking unit was seen: the trials."""
+    seen = np.stack([starts, stops], axis=1)
+    return {} if run.spikes is None else dict.fromkeys(range(run.activity.shape[2]), seen)
+
+
+def _units(run: Run, laid: Callable[[Tensor], np.ndarray], trains: list[np.ndarray] | None) -> dict[str, Any]:
+    """Return what a recording holds of the units: activity, or spikes and perhaps potentials."""
+    if trains is None:
+        return {"activity": laid(run.activity), "dt": run.dt}
+    if run.voltages is None:
+        return {"spikes": trains}
+    return {"spikes": trains, "activity": laid(run.voltages), "dt": run.dt, "unit": "mV"}
+
+
+def _trains(
+    run: Run, lengths: np.ndarray, starts: np.ndarray, stops: np.ndarray | None = None
+) -> list[np.ndarray] | None:
+    """Return the spike times of each unit, at the middle of their steps; `None` of rate units."""
+    if run.spikes is None:
+        return None
+    fired = (run.spikes.detach().cpu() != 0).numpy() & (np.arange(run.spikes.shape[1]) < lengths[:, None])[..., None]
+    unit, trial, step = np.nonzero(np.moveaxis(fired, 2, 0))
+    times = starts[trial] + (step + 0.5) * run.dt
+    if stops is not None:
+        kept = times < stops[trial]
+        unit, times = unit[kept], times[kept]
+    return np.split(times, np.searchsorted(unit, np.arange(1, fired.shape[2])))
 
 
 def _lengths(trials: Trials) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from neurornn.cell import Newton
 from neurornn.network import Network, Run
 from neurornn.trials import Trials
 
@@ -21,12 +22,15 @@ class Roll(nn.Module):
     Args:
         network: the network.
         chunk: steps a stretch; 0 runs the trial whole.
+        voltages: whether membrane potentials are kept.
+        parallel: how steps are solved together; one by one where absent.
     """
 
-    def __init__(self, network: Network, chunk: int) -> None:
+    def __init__(self, network: Network, chunk: int, *, voltages: bool = False, parallel: Newton | None = None) -> None:
         super().__init__()
         self.network = network
         self.chunk = chunk
+        self.how = {"voltages": voltages, "parallel": parallel}
 
     def forward(self, inputs: Tensor, start: Tensor | None, noise: Tensor | None, scatter: Tensor | None = None) -> Run:
         """Run a batch of `(trial, time, in)`; start, noise and scatter as `Network.forward` takes them."""
@@ -35,7 +39,7 @@ class Roll(nn.Module):
         if 0 < self.chunk < inputs.shape[1]:
             run = self._in_stretches(inputs, start, noise, scatter)
         else:
-            run = self.network(inputs, start=start, noise=noise, scatter=scatter)
+            run = self.network(inputs, start=start, noise=noise, scatter=scatter, **self.how)
         # Losses are sums over many steps: they are made in the precision of the weights.
         return replace(run, outputs=run.outputs.to(self.network.readout))
 
@@ -50,12 +54,17 @@ class Roll(nn.Module):
             state = run.state
             runs.append(run)
         activity = torch.cat([run.activity for run in runs], dim=-2)
-        spikes = [run.spikes for run in runs if run.spikes is not None]
-        whole = torch.cat(spikes, dim=-2) if spikes else None
-        return replace(runs[-1], outputs=self.network.read(activity), activity=activity, spikes=whole)
+        spikes, voltages = (_joined([getattr(run, name) for run in runs]) for name in ("spikes", "voltages"))
+        outputs = self.network.read(activity, voltages)
+        return replace(runs[-1], outputs=outputs, activity=activity, spikes=spikes, voltages=voltages)
 
     def _stretch(self, inputs: Tensor, state: tuple[Tensor, ...], noise: Tensor | None) -> Run:
-        return self.network(inputs, state=state, noise=noise)
+        return self.network(inputs, state=state, noise=noise, **self.how)
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    there = [part for part in parts if part is not None]
+    return torch.cat(there, dim=-2) if there else None
 
 
 def draw_noise(network: Network, n_trials: int, n_steps: int, stream: torch.Generator) -> Tensor | None:

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from neurornn import _check
+from neurornn.cell import Newton
 from neurornn.curriculum import AbstractCurriculum, Stage, Stages, check_stage
 from neurornn.errors import FitError
 from neurornn.fit.build import outline
 from neurornn.fit.checkpoint import digest
 from neurornn.fit.fit import Fit
 from neurornn.fit.objective import Objective
+from neurornn.fit.online import BPTT, AbstractGradient
 from neurornn.fit.optimiser import AbstractOptimiser, AbstractSchedule, Adam, Constant
 from neurornn.fit.precision import Precision
 from neurornn.fit.provenance import git_state, versions
@@ -50,6 +52,8 @@ class Plan:
     patience: int
     precision: Precision
     chunk: int
+    gradient: AbstractGradient
+    parallel: Newton | None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "n_validation"):
@@ -86,6 +90,8 @@ def train(
     device: torch.device | str = "auto",
     precision: Precision = Precision.FLOAT32,
     chunk: int = 0,
+    gradient: AbstractGradient | None = None,
+    parallel: Newton | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -113,11 +119,13 @@ def train(
         checkpoint_every: steps between two writings of it.
         snapshots: a folder for the weights at the end of each stage that was passed, which `neurornn.fit.snapshot`
             reads; none where absent.
-        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint` the
-            same call goes on from there. 0 for no such end.
+        minutes: wall time after which training stops where it is, as a cluster's queue may ask for; with `checkpoint`
+            the same call goes on from there. 0 for no such end.
         device: where to compute; "auto" is a GPU where there is one. The trained copy comes back to where `network` is.
         precision: in which numbers.
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
+        gradient: the way to the gradient; backpropagation through time, `BPTT()`, where absent.
+        parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -150,6 +158,8 @@ def train(
         patience=patience,
         precision=precision,
         chunk=chunk,
+        gradient=gradient if gradient is not None else BPTT(),
+        parallel=parallel,
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
     ends = time.monotonic() + 60 * _check.not_negative("train", "minutes", minutes) if minutes else math.inf
@@ -157,6 +167,7 @@ def train(
         check_stage(stage, n_in=network.n_in, n_start=network.n_start, dt=network.dt, heads=network.heads)
     place = chosen_device(device)
     team = workers(place)
+    plan.gradient.check(network, needs_voltages=plan.objective.needs_voltages, processes=team.size)
     recipe = _recipe(network, task, plan)
     session = _session(network, plan, place)
     path, folder = (None if one is None else Path(one) for one in (checkpoint, snapshots))
@@ -209,7 +220,8 @@ class _Keeper:
 def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper, ends: float) -> None:
     """Take steps until they are used up, patience ends, the curriculum does, or the clock says so."""
     network = session.network
-    model = team.share(Roll(network, plan.chunk), network.device)
+    roll = Roll(network, plan.chunk, voltages=plan.objective.needs_voltages, parallel=plan.parallel)
+    model = team.share(roll, network.device)
     named = {name: p for name, p in network.named_parameters() if p.requires_grad}
     # Looking at numbers makes a GPU wait for them; on a CPU they are there.
     every = 1 if network.device.type == "cpu" else 10
@@ -256,13 +268,15 @@ def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, tea
         noise, scatter = (None if drawn is None else drawn[mine] for drawn in (noise, scatter))
     if trials.inputs.device != network.device:
         trials = trials.to(network.device)
-    with plan.precision.cast(network.device):
-        run = only(model(trials.inputs, trials.start, noise, scatter), stage.heads)
-    sums, counts = plan.objective.totals(run, trials, network)
+    with plan.precision.cast(network.device), torch.set_grad_enabled(plan.gradient.forward_graph):
+        run = model(trials.inputs, trials.start, noise, scatter)
+    run = plan.gradient.opened(run, network)
+    sums, counts = plan.objective.totals(only(run, stage.heads), trials, network)
     counts = team.sum(counts)
     session.optimiser.zero_grad()
     # Gradients are averaged over the processes, so that each multiplies its share of the sum by their number.
     (team.size * (sums / counts).sum()).backward()
+    plan.gradient.backward(network, run, trials.inputs.to(network.readout), noise, scatter)
     return team.sum(sums.detach()) / counts
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.ndimage import label
 
 from neurornn import _check
@@ -70,17 +70,16 @@ def _fields(rates: Float[np.ndarray, "*bins"], rule: FieldRule, *, counts: bool)
     peak, least = known.max(), rule.min_peak if counts else 0.0
     if not peak > 0 or peak < least:
         return []
-    parts = _parts(known > rule.threshold * peak)
-    masks = [parts == i for i in range(1, int(parts.max(initial=0)) + 1)]
+    masks = parts_above(known, rule.threshold * peak)
     masks = [mask for mask in masks if mask.sum() >= rule.min_bins and known[mask].max() >= least]
     return sorted(masks, key=lambda mask: -known[mask].max())
 
 
-def _parts(inside: np.ndarray) -> np.ndarray:
-    """Return the number of the contiguous part that each bin lies in, 0 for none."""
-    parts = np.zeros(inside.shape, dtype=np.int64)
-    label(inside, output=parts)
-    return parts
+def parts_above(rates: Float[np.ndarray, "*bins"], level: float) -> list[Bool[np.ndarray, "*bins"]]:
+    """Return the contiguous parts of a map that lie above a level, as masks. Bins touch along an axis."""
+    parts = np.zeros(rates.shape, dtype=np.int64)
+    label(rates > level, output=parts)
+    return [parts == i for i in range(1, int(parts.max(initial=0)) + 1)]
 
 
 def _peak(rates: np.ndarray, inside: np.ndarray) -> tuple[int, ...]:

@@ -195,15 +195,31 @@ def rate_maps(recording: Recording, place: PlaceBins | None = None, *, direction
     values = rates_of(move, place)
     code = place_code(move.position, edges)
     shape = tuple(len(edge) - 1 for edge in edges)
-    total, seen = tallies(code, values, int(np.prod(shape)))
-    maps = smoothed_ratio(total.reshape(-1, *shape), seen.reshape(-1, *shape), len(shape), place.smoothing)
-    maps = np.where(seen.reshape(-1, *shape) * place.dt >= max(place.min_occupancy, 1e-9), maps, np.nan)
+    maps, _ = mapped(code, values, shape, place)
     occupancy = np.bincount(code[code >= 0], minlength=int(np.prod(shape))).reshape(shape) * place.dt
     which = {0: "", 1: " Runs towards larger positions only.", -1: " Runs towards smaller positions only."}[direction]
     unit = "Hz" if move.binned.counts else recording.unit
     return RateMaps(
         maps, occupancy, edges, recording.units.index, move.unit, unit, direction, f"Rate maps: {place.text}{which}"
     )
+
+
+def mapped(
+    code: Int[np.ndarray, " bin"], values: Float[np.ndarray, "bin unit"], shape: tuple[int, ...], place: PlaceBins
+) -> tuple[Float[np.ndarray, "unit *bins"], Float[np.ndarray, "unit *bins"]]:
+    """Return the smoothed map of every unit, NaN where visited too briefly, and how many bins of time each place has.
+
+    Args:
+        code: flat index of the place in each bin of time, -1 for none. It may run over several sheets of places, the
+            first axis of `shape`, which are not smoothed into each other.
+        values: activity in each bin of time.
+        shape: of the places; one axis more than the position has, where there are several sheets.
+        place: how maps are smoothed, and what is too brief.
+    """
+    n_axes = len(place.extent) or len(shape)
+    total, seen = (part.reshape(-1, *shape) for part in tallies(code, values, int(np.prod(shape))))
+    maps = smoothed_ratio(total, seen, n_axes, place.smoothing)
+    return np.where(seen * place.dt >= max(place.min_occupancy, 1e-9), maps, np.nan), seen
 
 
 def rates_of(move: Movement, place: PlaceBins) -> Float[np.ndarray, "bin unit"]:

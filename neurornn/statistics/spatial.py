@@ -19,6 +19,7 @@ from neurornn.statistics.information import (
 )
 from neurornn.statistics.movement import Movement
 from neurornn.statistics.place import PlaceBins, RateMaps, place_code, rate_maps, rates_of, smoothed_ratio, tallies
+from neurornn.statistics.shifts import circular_shifts
 
 TESTED = ("information", "stability", "direction_index", "position_r2")
 """The statistics that are compared with circular shifts."""
@@ -193,12 +194,9 @@ def _shifted(
     sheet: _Sheet, values: np.ndarray, n_shifts: int, min_shift: float, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Return the tested statistics after circular shifts of the activity against the position."""
-    n_bins, least = len(values), int(np.ceil(min_shift / sheet.place.dt))
-    if n_bins - 2 * least < 1:
-        fix = "Record longer, or take a smaller `min_shift` and say so."
-        must = f"less than half of the analysed time, {n_bins * sheet.place.dt:g} ms"
-        _check.fail("spatial_profile", "min_shift", must, min_shift, fix)
-    shifts = rng.integers(least, n_bins - least + 1, n_shifts)
+    shifts = circular_shifts(
+        "spatial_profile", len(values), sheet.place.dt, n_shifts=n_shifts, min_shift=min_shift, rng=rng
+    )
     rows = [sheet.measure(np.roll(values, int(shift), axis=0)) for shift in shifts]
     return {name: np.stack([row[name] for row in rows]) for name in TESTED}
 

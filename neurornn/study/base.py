@@ -1,14 +1,18 @@
 """What a study is: from a network, a task and perhaps a recording to named numbers and what a page shows."""
 
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from neurornn import _check
 from neurornn.fit import EncodingFit, Fit
+from neurornn.fit.train import train
 from neurornn.latent import LatentFit
 from neurornn.network import Network
 from neurornn.recording import Recording
@@ -57,7 +61,7 @@ class Findings:
 
     Args:
         quantities: every number that a gate may ask for, by name.
-        fit: the trained network, or the fitted model that the page is about.
+        fit: the trained network, or the fitted model that the page is about; none where there is none.
         headline: what a reader wants to know first, as a small table; nothing where empty.
         parts: the results that a page shows, by name, in reading order.
         notes: sentences that a reader must see first (a simulated recording, units left out ...).
@@ -65,7 +69,7 @@ class Findings:
     """
 
     quantities: Mapping[str, float]
-    fit: Fit | EncodingFit | LatentFit
+    fit: Fit | EncodingFit | LatentFit | None = None
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -93,3 +97,29 @@ def needs_recording(owner: str, plan: Plan) -> Recording:
     if plan.recording is None:
         _check.fail(owner, "recording", "named in the recipe", None, 'Add [recording] name = "rat_linear_track".')
     return plan.recording
+
+
+@contextmanager
+def workplace(folder: str, plan: Plan) -> Iterator[Path]:
+    """Give the folder in which checkpoints of this recipe and seed are kept: a temporary one where none is named."""
+    if folder:
+        place = Path(folder) / plan.name / f"seed_{plan.seed}"
+        place.mkdir(parents=True, exist_ok=True)
+        yield place
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
+
+
+def taught(plan: Plan, task: AbstractTask, checkpoint: Path, *, steps: int = 0) -> Fit:
+    """Train the plan's network on a task, from where `checkpoint` left off.
+
+    Args:
+        plan: network, settings of the training and seed.
+        task: what it learns.
+        checkpoint: where its state is kept.
+        steps: training steps; the plan's own where 0.
+    """
+    told = {**plan.train, **({"steps": steps} if steps else {})}
+    network = plan.network(task, plan.seed)
+    return train(network, task, seed=plan.seed, progress=plan.progress, checkpoint=checkpoint, **told)

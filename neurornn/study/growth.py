@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurornn import _check
-from neurornn.cell import LeakyRate
+from neurornn.cell import AbstractSpiking, LeakyRate
 from neurornn.curriculum.growing import AbstractGrowing
 from neurornn.fit import Fit, snapshot, train
 from neurornn.network import Network
@@ -33,10 +33,10 @@ class Growth:
         fit: as it was at the end of training.
         task: of all heads together.
         untrained: before.
-        networks: as they were when each N was passed, by the largest N of the stage.
+        networks: as they were when each N was passed, by the N that the stage was about (the largest, for most).
         table: one row a stage that was passed, in order: `n`, `epoch` at which it was passed, `epochs` that it took,
-            `score`, and the columns of `network_statistics`; the first row is the untrained network (`n` 0), the last
-            one the end of training (`n` of the stage that was then trained).
+            `score`, and the columns of `network_statistics` (NaN for units that have none); the first row is the
+            untrained network (`n` 0), the last one the end of training (`n` of the stage that was then trained).
         heads: the readout heads of each stage by its largest N.
         ns: what they were asked, in the same order.
     """
@@ -115,23 +115,21 @@ def grow(
     )
     stages = curriculum.stages()
     tasks = [stage.task for stage in stages]
-    largest = [max(one.ns) for one in tasks if isinstance(one, AbstractBits)]
+    largest = [one.level for one in tasks if isinstance(one, AbstractBits)]
     history = fit.history
     judged = history.dropna(subset=["score"])
     scores = dict(zip(judged["step"].tolist(), judged["score"].tolist(), strict=True))
     passed = _passed(curriculum, scores)
     networks: dict[int, Network] = {}
-    rows: list[dict[str, float]] = [
-        {"n": 0, "epoch": 0.0, "epochs": 0.0, "score": np.nan, **network_statistics(network)}
-    ]
+    rows: list[dict[str, float]] = [{"n": 0, "epoch": 0.0, "epochs": 0.0, "score": np.nan, **_statistics(network)}]
     for number, step in enumerate(passed):
         then = snapshot(folder, number, network)
         networks[largest[number]] = then
         at = {"n": largest[number], "epoch": step / epoch, "epochs": step / epoch - rows[-1]["epoch"]}
-        rows.append({**at, "score": scores[step], **network_statistics(then)})
+        rows.append({**at, "score": scores[step], **_statistics(then)})
     last = {"n": largest[min(len(passed), len(stages) - 1)], "epoch": len(history) / epoch}
     last |= {"epochs": last["epoch"] - rows[-1]["epoch"], "score": list(scores.values())[-1] if scores else np.nan}
-    rows.append({**last, **network_statistics(fit.network)})
+    rows.append({**last, **_statistics(fit.network)})
     heads = {n: stage.heads for n, stage in zip(largest, stages, strict=True)}
     ns = {n: one.ns for n, one in zip(largest, tasks, strict=True) if isinstance(one, AbstractBits)}
     return Growth(name, fit, task, network, networks, pd.DataFrame(rows), heads, ns)
@@ -161,6 +159,16 @@ def _passed(curriculum: AbstractGrowing, scores: Mapping[int, float]) -> list[in
     return [step for step, before, after in zip(scores, reached[:-1], reached[1:], strict=True) if after > before]
 
 
+def _statistics(network: Network) -> dict[str, float]:
+    if isinstance(network.cell, LeakyRate):
+        return network_statistics(network)
+    found: dict[str, float] = {name: float("nan") for name in STATISTICS}
+    if isinstance(network.cell, AbstractSpiking):  # weights in pA have no radius that says how activity decays
+        taus = time_constants(network)
+        found |= {"tau_mean": float(taus.mean()), "tau_sd": float(taus.std()), "tau_max": float(taus.max())}
+    return found
+
+
 def network_statistics(network: Network) -> dict[str, float]:
     r"""Return time constants, recurrent weights and spectral radii of leaky rate units.
 
@@ -172,7 +180,7 @@ def network_statistics(network: Network) -> dict[str, float]:
         network: of `LeakyRate` units.
 
     Raises:
-        ValueError: if its units have no time constants.
+        ValueError: if its units are not `LeakyRate`.
 
     Example:
         >>> from neurornn import LeakyRate, Network
@@ -180,6 +188,9 @@ def network_statistics(network: Network) -> dict[str, float]:
         >>> network_statistics(Network(LeakyRate(1, 5, tau=40.0), 1))["tau_mean"]
         40.0
     """
+    if not isinstance(network.cell, LeakyRate):
+        kind = type(network.cell).__name__
+        _check.fail("network_statistics", "network", "of LeakyRate units", kind, "Others have another step.")
     taus = time_constants(network)
     with torch.no_grad():
         weights: Tensor = network.cell.weights()[1].detach().double().cpu()
@@ -192,13 +203,14 @@ def network_statistics(network: Network) -> dict[str, float]:
 
 
 def time_constants(network: Network) -> Float[np.ndarray, " unit"]:
-    """Return the time constant of each unit, ms.
+    """Return the time constant of each unit, ms: of its rate, or of its membrane.
 
     Raises:
-        ValueError: if the units are not `LeakyRate`.
+        ValueError: if the units have none.
     """
-    cell = network.cell
-    if not isinstance(cell, LeakyRate):
+    tau = getattr(network.cell, "tau", None)
+    if not isinstance(tau, nn.Module):
         fix = "Gated units have no time constants of their own."
-        _check.fail("time_constants", "network", "of LeakyRate units", type(cell).__name__, fix)
-    return cell.tau().detach().double().cpu().numpy()
+        kind = type(network.cell).__name__
+        _check.fail("time_constants", "network", "of LeakyRate or spiking units", kind, fix)
+    return tau().detach().double().cpu().numpy()

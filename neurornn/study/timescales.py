@@ -90,8 +90,8 @@ class TimescaleStudy(AbstractStudy):
         _check.count("TimescaleStudy", "workers", self.workers)
 
     def run(self, plan: Plan) -> Findings:
-        task, epoch, settings = _told(plan)
-        with _place(self.folder, plan) as folder:
+        task, epoch, settings = bits_and_epoch(plan, "TimescaleStudy")
+        with place_of(self.folder, plan) as folder:
             trainings = {
                 name: self._training(plan, name, task, epoch, settings, folder / name) for name in ("single", "multi")
             }
@@ -229,25 +229,25 @@ def generator_seed(seed: int) -> int:
     return seed + 7_000_003
 
 
-def _told(plan: Plan) -> tuple[AbstractBits, int, dict[str, Any]]:
-    """Return task, steps of an epoch and the other settings of training; or refuse them."""
+def bits_and_epoch(plan: Plan, owner: str) -> tuple[AbstractBits, int, dict[str, Any]]:
+    """Return task, steps of an epoch and the other settings of training; or refuse them in the study's name."""
     task = plan.task()
     if not isinstance(task, AbstractBits):
         fix = "Use Parity or BitMatch."
-        _check.fail("TimescaleStudy", "task", "on a stream of bits", type(task).__name__, fix, error=RecipeError)
+        _check.fail(owner, "task", "on a stream of bits", type(task).__name__, fix, error=RecipeError)
     settings = dict(plan.train)
     for key in ("steps", "curriculum"):
         if key in settings:
             must, fix = "left to the study", "Set epochs in [study]."
-            _check.fail("TimescaleStudy", f"train.{key}", must, settings[key], fix, error=RecipeError)
+            _check.fail(owner, f"train.{key}", must, settings[key], fix, error=RecipeError)
     if not settings.get("validate_every"):
         must, fix = "the training steps of one epoch", "Add [train] validate_every = 200."
-        _check.fail("TimescaleStudy", "train.validate_every", must, None, fix, error=RecipeError)
+        _check.fail(owner, "train.validate_every", must, None, fix, error=RecipeError)
     return task, settings.pop("validate_every"), settings
 
 
 @contextmanager
-def _place(folder: str, plan: Plan) -> Iterator[Path]:
+def place_of(folder: str, plan: Plan) -> Iterator[Path]:
     """Give the folder in which checkpoints of this recipe and seed are kept."""
     if folder:
         yield Path(folder) / plan.name / f"seed_{plan.seed}"

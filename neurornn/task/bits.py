@@ -33,15 +33,18 @@ class AbstractBits(AbstractTask):
         dt: time step, ms.
         hold: how long a bit is shown, ms.
         block: trials that share a length.
+        shares: how often a trial asks about each N, in any unit, where it asks about one of them only; every trial asks
+            about all of them where absent.
 
     Raises:
-        ValueError: if an N is below 1 or there twice, or a bit is no whole number of steps.
+        ValueError: if an N is below 1 or there twice, a bit is no whole number of steps, or the shares do not fit.
     """
 
     ns: tuple[int, ...] = (2,)
     dt: float = 1.0
     hold: float = 1.0
     block: int = 128
+    shares: tuple[float, ...] = ()
 
     score_name: ClassVar[str] = "fraction of correct answers"
     higher_is_better: ClassVar[bool] = True
@@ -57,6 +60,11 @@ class AbstractBits(AbstractTask):
             _check.count(owner, "ns", n)
         if not 0 < self.hold < float("inf") or abs(self.hold / self.dt - self.steps_a_bit) > 1e-6:
             _check.fail(owner, "hold", f"a whole number of steps of {self.dt:g} ms", self.hold)
+        object.__setattr__(self, "shares", tuple(self.shares))
+        for share in self.shares:
+            _check.not_negative(owner, "shares", share)
+        if self.shares and (len(self.shares) != len(self.ns) or sum(self.shares) == 0):
+            _check.fail(owner, "shares", f"one for each of {len(self.ns)} N, and one of them above 0", self.shares)
 
     @property
     def steps_a_bit(self) -> int:
@@ -75,6 +83,12 @@ class AbstractBits(AbstractTask):
     def heads(self) -> dict[str, int]:
         return {head(place): 2 for place in range(len(self.ns))}
 
+    @property
+    def level(self) -> int:
+        """The N that it is all about: the largest, or the one that is asked most often where one is."""
+        most = max(self.shares, default=0.0)
+        return max(n for n, share in zip(self.ns, self.shares or (most,) * len(self.ns), strict=True) if share == most)
+
     @abstractmethod
     def draw(self, n_trials: int, n_bits: int, *, generator: torch.Generator) -> Bool[Tensor, "trial bit"]:
         """Return the bits of `n_trials` streams."""
@@ -89,7 +103,11 @@ class AbstractBits(AbstractTask):
         n_blocks = -(-n_trials // self.block)
         lengths = torch.randint(least, most + 1, (n_blocks,), generator=generator)
         each = lengths.repeat_interleave(self.block)[:n_trials]
-        return self._trials(self.draw(n_trials, int(lengths.max()), generator=generator), each)
+        bits = self.draw(n_trials, int(lengths.max()), generator=generator)
+        asked = None
+        if self.shares:
+            asked = torch.multinomial(torch.tensor(self.shares), n_trials, replacement=True, generator=generator)
+        return self._trials(bits, each, asked)
 
     def stream(self, n_trials: int, n_bits: int, *, generator: torch.Generator) -> Trials:
         """Draw long streams in which every step counts from the one on at which `max(ns)` bits were seen.
@@ -111,15 +129,18 @@ class AbstractBits(AbstractTask):
         whole.targets[rows, last] = right
         return whole
 
-    def _trials(self, bits: Tensor, lengths: Tensor) -> Trials:
-        """Return streams of these lengths (bits) as trials of which the last step counts."""
+    def _trials(self, bits: Tensor, lengths: Tensor, asked: Tensor | None = None) -> Trials:
+        """Return streams of these lengths (bits) as trials of which the last step counts; `asked` is one N of each."""
         n_trials, n_bits = bits.shape
         k = self.steps_a_bit
         valid = torch.arange(n_bits * k) < k * lengths[:, None]
         right = self.answers(bits, lengths[:, None] - 1)[:, 0]  # (trial, n)
         rows, last = torch.arange(n_trials), k * lengths - 1
         targets = torch.zeros(n_trials, n_bits * k, self.n_out)
-        targets[rows, last] = torch.nn.functional.one_hot(right, 2).float().flatten(1)
+        wanted = torch.nn.functional.one_hot(right, 2).float()
+        if asked is not None:  # what is not asked has no answer: no probability anywhere
+            wanted *= torch.nn.functional.one_hot(asked, len(self.ns))[..., None]
+        targets[rows, last] = wanted.flatten(1)
         mask = torch.zeros(n_trials, n_bits * k)
         mask[rows, last] = 1.0
         told = torch.cat([lengths[:, None], right], dim=1).numpy()  # a table of one block is made ten times as fast
@@ -133,20 +154,28 @@ class AbstractBits(AbstractTask):
         )
 
     def right(self, trials: Trials, outputs: Float[Tensor, "*stack trial time out"]) -> Float[Tensor, "*stack trial n"]:
-        """Return the fraction of right answers for each N, over the steps that count; a draw is half right."""
-        mask = trials.mask.to(outputs)[..., None]
+        """Return the fraction of right answers for each N, over the steps that count; a draw is half right.
+
+        NaN for what a trial does not ask about.
+        """
+        zero, one = trials.targets[..., ::2].to(outputs), trials.targets[..., 1::2].to(outputs)
+        counted = trials.mask.to(outputs)[..., None] * (zero + one)
         sign = (outputs[..., 1::2] - outputs[..., ::2]).sign()
-        hits = 0.5 * (1 + sign * (2 * trials.targets[..., 1::2].to(outputs) - 1))
-        return (mask * hits).sum(-2) / mask.sum(-2)
+        hits = 0.5 * (1 + sign * (2 * one - 1))
+        return (counted * hits).sum(-2) / counted.sum(-2)
 
     def score(self, trials: Trials, outputs: Float[Tensor, "*stack trial time out"]) -> Float[Tensor, "*stack trial"]:
-        """Return the fraction of right answers, the mean over all N."""
-        return self.right(trials, outputs).mean(-1)
+        """Return the fraction of right answers, the mean over all N that were asked."""
+        return self.right(trials, outputs).nanmean(-1)
 
     def overall(self, trials: Trials, outputs: Float[Tensor, "trial time out"]) -> float:
-        """Return the mean over all N or that of the largest N, whichever is worse: a curriculum waits for both."""
-        each = self.right(trials, outputs).double().mean(0)
-        return float(torch.minimum(each.mean(), each[self.ns.index(max(self.ns))]))
+        """Return the mean over all N or that of the largest N, whichever is worse: a curriculum waits for both.
+
+        Where one N is asked more often than others, it alone counts.
+        """
+        each = self.right(trials, outputs).double().nanmean(0)
+        due = each[self.ns.index(self.level)]
+        return float(due if len(set(self.shares)) > 1 else torch.minimum(each.nanmean(), due))
 
 
 def head(place: int) -> str:

@@ -22,6 +22,7 @@ class BitMatch(AbstractBits):
         dt: time step, ms.
         hold: how long a bit is shown, ms.
         block: trials that share a length.
+        shares: how often a trial asks about each N; see `AbstractBits`.
 
     Raises:
         ValueError: if a number is out of range.

@@ -24,6 +24,7 @@ class Parity(AbstractBits):
         dt: time step, ms.
         hold: how long a bit is shown, ms.
         block: trials that share a length.
+        shares: how often a trial asks about each N; see `AbstractBits`.
         spread: width of the range of the probability of a 1; 0 for fair bits.
 
     Raises:

@@ -13,7 +13,22 @@ import numpy as np
 import pytest
 
 from neurornn.recording import Recording, Signal
-from neurornn.statistics import PlaceBins, decode, encode, laps, observe, spatial_profile, spike_trains
+from neurornn.statistics import (
+    BorderScore,
+    GridScore,
+    PlaceBins,
+    decode,
+    dimensions,
+    direction_tuning,
+    encode,
+    laps,
+    map_scores,
+    observe,
+    remapping,
+    spatial_profile,
+    spike_trains,
+    with_heading,
+)
 
 TRACK = PlaceBins(bins=30, smoothing=1.5, dt=250.0, min_speed=20.0, smooth=250.0)
 WITHIN = 0.15
@@ -108,3 +123,35 @@ def test_the_rats_own_maps_observed_have_its_rates(rat):
     seen = observe(model, rates=np.nanmean(activity, axis=0), seed=0)
     n_spikes = sum(map(len, seen.spikes))
     assert n_spikes == pytest.approx(found.bits.n_spikes.sum(), rel=0.1)
+
+
+def test_the_rat_does_not_remap_between_halves_of_its_session(tracked):
+    middle = tracked.t_start + tracked.duration / 2
+    early, late = tracked.between(tracked.t_start, middle), tracked.between(middle, tracked.t_stop)
+    found = remapping(early, late, TRACK, n_shuffles=100)
+    table = found.summary()
+    assert table.loc["map", "p"] < 0.02 and table.loc["population vector", "p"] < 0.02
+    assert table.loc["map", "between"] > 0.5 * table.loc["map", "within"] > 0
+    assert abs(table.loc["map", "shuffled"]) < 0.2
+
+
+def test_place_cells_of_the_rat_remap_between_the_directions_of_running(tracked):
+    """Runs forth and back are two maps of one track: directional place cells keep less than halves of one direction."""
+    runs = laps(tracked)
+    there = [tracked.with_trials(runs[runs["direction"] == way]) for way in sorted(runs["direction"].unique())]
+    table = remapping(*there, TRACK, n_shuffles=100, n_blocks=4).summary()
+    assert table.loc["map", "between"] < table.loc["map", "within"] - 0.2
+
+
+def test_scores_of_the_plane_run_on_the_rat(rat):
+    plane = PlaceBins("position", 16, dt=250.0, min_speed=20.0)
+    scores = map_scores(rat, [GridScore(), GridScore(symmetry=4), BorderScore()], plane, n_shifts=20).frame()
+    assert len(scores) == 31 and scores["border_score"].notna().sum() > 15
+    tuned = direction_tuning(with_heading(rat), n_shifts=100).frame()
+    assert tuned["vector"].dropna().between(0, 1).all()
+    assert 3 <= (tuned["vector_p"] < 0.02).sum()  # on a track the way one faces goes with the run
+
+
+def test_dimensions_of_laps(rat):
+    found = dimensions(rat.with_trials(laps(rat)), [(0.0, 1000.0), (1000.0, 2000.0)], dt=250.0).frame()
+    assert found["dimensions"].between(1, 31).all() and found["n_samples"].nunique() == 1

@@ -14,13 +14,20 @@ from neurornn.task import (
     BitMatch,
     Cartesian,
     Darting,
+    DelayedCopy,
     DelayedMatch,
     EvidenceAccumulation,
+    FlipFlop,
     HeadDirection,
+    ImageSequences,
     Layout,
+    Navigation,
+    Oddball,
     Parity,
     PlaceCode,
     SelfMotion,
+    StarArenas,
+    Start,
     TrackIntegration,
 )
 from tests.tolerances import EXACT
@@ -33,31 +40,49 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "arena, cartesian": lambda: ArenaIntegration(duration=3000.0, code=Cartesian(), input_noise=0.1),
     "arena, heading": lambda: ArenaIntegration(duration=3000.0, code=PlaceCode(100), senses=SelfMotion.HEADING),
     "arena, egocentric": lambda: ArenaIntegration(duration=3000.0, senses=SelfMotion.EGOCENTRIC),
+    "arena, place and heading": lambda: load_task("grid_cells_banino"),
     "arena, darting": lambda: ArenaIntegration(
         (2.2, 1.1), 20.0, 400.0, Darting(), PlaceCode(512, 0.0545, layout=Layout.RANDOM, surround=2.0), speed_scale=1.0
     ),
     "arena, pulled to the middle": lambda: load_task("reactivation_position"),
+    "navigation": lambda: Navigation(duration=10_000.0),
+    "navigation, new arenas": lambda: Navigation(StarArenas(0, landmarks=2), start=Start.ORIGIN, duration=10_000.0),
+    "navigation, which arena": lambda: Navigation(StarArenas(3), start=Start.TOLD, identify=True, duration=10_000.0),
     "heading": lambda: load_task("reactivation_heading"),
     "heading, biased": lambda: HeadDirection(duration=500.0, biased=True, input_noise=0.1),
     "decision": EvidenceAccumulation,
     "decision, fixed": lambda: EvidenceAccumulation(fixation=(100.0, 100.0), stimulus=(500.0, 500.0), delay=(0.0, 0.0)),
     "match": DelayedMatch,
+    "copy": DelayedCopy,
     "parity": lambda: Parity(ns=(2, 3, 5)),
     "parity, padded": lambda: Parity(ns=(3,), block=4, spread=0.0),
+    "images": lambda: ImageSequences(length=4),
+    "images, held": lambda: ImageSequences(length=3, hold=2.0, ordered=False),
+    "oddball": Oddball,
+    "oddball, with omissions": lambda: Oddball(omission=0.2, many=0.5, noise=0.1, length=8),
+    "flip-flop": FlipFlop,
+    "flip-flop, settling": lambda: FlipFlop(2, 10.0, 500.0, 20.0, 30.0),
     "bits match": lambda: BitMatch(ns=(2, 6), dt=0.5, block=4),
 }
 BEST: dict[str, float] = {
     "decision": 1.0,
     "match": 1.0,
+    "copy": 1.0,
     "parity": 1.0,
     "bits": 1.0,
+    "flip": 1.0,
     "track": 1.0,
     "arena, darting": 0.12,
     "arena, pulled": 0.12,
+    "arena, place and heading": 0.15,
     "arena": 0.06,
     "heading": 0.06,
+    "images": 0.01,
+    "oddball": 0.01,
+    "navigation": 1e-5,
 }
-"""What the targets themselves score at worst: every choice right; 1 % of the track; a place field's width, m; rad."""
+"""What the targets themselves score at worst: every choice right; 1 % of the track; a place field's width, m; rad;
+the next input itself."""
 
 sizes = given(n_trials=st.integers(1, 9), seed=st.integers(0, 2**31))
 quick = settings(max_examples=5, deadline=None)

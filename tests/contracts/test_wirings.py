@@ -7,13 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurornn import AbstractWiring, Dale, Dense, LeakyRate, LowRank, Network, NoAutapses, Sparse, generator
+from neurornn import AbstractWiring, Dale, Dense, Diagonal, LeakyRate, LowRank, Network, NoAutapses, Sparse, generator
 from tests.tolerances import EXACT, FLOAT64
 
 N = 40
 WIRINGS: dict[str, Callable[[], AbstractWiring]] = {
     "dense": lambda: Dense(N, seed=2),
     "low-rank": lambda: LowRank(N, rank=3, seed=2),
+    "diagonal": lambda: Diagonal(N, seed=2),
     "sparse": lambda: Sparse(Dense(N, seed=2), density=0.25),
     "no autapses": lambda: NoAutapses(Dense(N, seed=2)),
     "dale": lambda: Dale(Dense(N, seed=2)),

@@ -80,7 +80,20 @@ def test_a_card_is_written_beside_its_recipe_and_is_plain_json(recipe: Path) -> 
 def test_a_claim_without_gates_does_not_hold() -> None:
     assert not Card("x", "small", (0,), (), ({},), (0.0,), "", {}).holds
     nan = Verdict(Gate(quantity="q", at_most=1.0, because="b"), (math.nan,))
-    assert not nan.holds
+    assert not nan.holds and math.isnan(nan.median)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_seed_that_gave_nothing_counts_against_the_claim(place: int) -> None:
+    def judged(low: float, high: float, **bound: float) -> Verdict:
+        values = [low, high]
+        values.insert(place, math.nan)
+        return Verdict(Gate(quantity="q", because="b", **bound), tuple(values))
+
+    assert judged(1.0, 2.0, at_least=0.5, at_most=2.5).holds and judged(1.0, 2.0, at_least=0.5).median == 1.5
+    # The one that is missing may be the smallest or the largest: then the median is 1 or 2.
+    assert not judged(1.0, 2.0, at_least=1.5).holds and not judged(1.0, 2.0, at_most=1.5).holds
+    assert judged(1.0, 2.0, at_most=2.0).holds
 
 
 @pytest.mark.parametrize(

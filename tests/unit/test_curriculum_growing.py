@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from neurornn import BitMatch, CrossEntropy, Dense, Form, LeakyRate, Network, NoAutapses, Objective, Parity, Uniform
-from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding
+from neurornn._types import generator
+from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding
 from neurornn.errors import FitError
 from neurornn.fit import SGD, build, describe, snapshot, train
 from neurornn.fit.checkpoint import digest
@@ -43,10 +44,40 @@ def test_each_curriculum_asks_for_what_it_should() -> None:
     own = Sliding(TASK, 7, window=3, step=2, own_heads=True)
     assert asked(own) == [((2, 3, 4), ("0", "1", "2")), ((4, 5, 6), ("2", "3", "4"))]
     assert asked(NoCurriculum(BitMatch(ns=(5,)))) == [((5,), ("0",))]
+    assert asked(Naive(TASK, 4)) == [((2,), ("0",)), ((3,), ("1",)), ((4,), ("2",))]
+    assert asked(Mixed(TASK, 4)) == [((2, 3, 4), ("0", "1", "2"))]
+    assert asked(Combined(TASK, 4)) == 3 * [((2, 3, 4), ("0", "1", "2"))]
+    assert [stage.task.level for stage in Combined(TASK, 4).stages()] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("curriculum", [Mixed(TASK, 4), Combined(TASK, 4, mixed=0.6)])
+def test_a_mixing_curriculum_asks_each_trial_about_one_n_as_often_as_it_says(curriculum) -> None:
+    task = curriculum.stages()[0].task
+    trials = task.sample(6000, generator=generator(0))
+    told = trials.targets.sum(1).unflatten(-1, (3, 2)).sum(-1)  # (trial, n): 1 where it is asked
+    assert (told.sum(1) == 1).all()
+    shares = torch.tensor(task.shares) / sum(task.shares)
+    assert float((told.mean(0) - shares).abs().max()) < 3 * (0.25 / 6000) ** 0.5
+    # The network that is right about N = 2 alone: the others are chance, and only what is asked is scored.
+    outputs = torch.zeros_like(trials.targets)
+    outputs[..., :2] = trials.targets[..., :2]
+    right = task.right(trials, outputs)
+    assert (right.isnan() == (told == 0)).all()
+    assert right.nanmean(0).tolist() == [1.0, 0.5, 0.5]
+    assert task.overall(trials, outputs) == (1.0 if isinstance(curriculum, Combined) else 0.5)
 
 
 @pytest.mark.parametrize(
-    "curriculum", [SingleHead(TASK, 5), MultiHead(TASK, 5), Sliding(TASK, 5, window=2, step=1), NoCurriculum(TASK)]
+    "curriculum",
+    [
+        SingleHead(TASK, 5),
+        MultiHead(TASK, 5),
+        Sliding(TASK, 5, window=2, step=1),
+        NoCurriculum(TASK),
+        Naive(TASK, 5),
+        Mixed(TASK, 5),
+        Combined(TASK, 5),
+    ],
 )
 def test_a_stage_is_left_above_98_percent_and_one_at_a_time(curriculum) -> None:
     n = len(curriculum.stages())

@@ -129,3 +129,17 @@ def test_a_name_is_no_term():
 def test_a_wrong_power_is_refused():
     with pytest.raises(ValueError, match="ActivityPenalty: `power` must be 1 or 2; got 3"):
         ActivityPenalty(3)
+
+
+def test_terms_may_be_about_some_heads_only(run: Run, trials: Trials, network: Network):
+    a, b = (run.heads[name] for name in "ab")
+    parts = {name: SquaredError(heads=(name,))(run, trials, network) for name in "ab"}
+    whole = (3 * parts["a"] + 2 * parts["b"]) / 5
+    torch.testing.assert_close(whole, SquaredError()(run, trials, network))
+    torch.testing.assert_close(SquaredError(heads=("a", "b"))(run, trials, network), whole)
+    entropies = [CrossEntropy(heads=(name,))(run, trials, network) for name in "ab"]
+    torch.testing.assert_close(sum(entropies), CrossEntropy()(run, trials, network))
+    assert a.stop == b.start
+    for term in (SquaredError, CrossEntropy):
+        with pytest.raises(ValueError, match=f"{term.__name__}: `heads` must be readout heads of the network"):
+            term(heads=("c",))(run, trials, network)

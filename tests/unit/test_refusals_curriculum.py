@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from neurornn import GRU, Network, Uniform
-from neurornn.curriculum import MultiHead, NoCurriculum, SingleHead, Sliding
+from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding
 from neurornn.errors import FitError
 from neurornn.fit import snapshot
 from neurornn.fit.snapshot import write_snapshot
@@ -26,6 +26,14 @@ from neurornn.task import Parity
             "Sliding: `window` must be at most 4, to fit below `last`; got 5. Take a smaller window or a larger `last`",
         ),
         (lambda: NoCurriculum(Parity(), until=-0.1), r"NoCurriculum: `until` must be a number in \[0, 1\]; got -0.1"),
+        (lambda: Naive(Parity(), last=1), "Naive: `last` must be at least the task's smallest N, 2; got 1"),
+        (lambda: Mixed(Parity(), last=4, until=2.0), r"Mixed: `until` must be a number in \[0, 1\]; got 2.0"),
+        (
+            lambda: Combined(Parity(), last=4, mixed=1.0),
+            r"Combined: `mixed` must be below 1; got 1.0. Use Mixed\(\) for no order at all.",
+        ),
+        (lambda: Parity(ns=(2, 3), shares=(1.0, -1.0)), "Parity: `shares` must be a finite number, 0 or above; got -1"),
+        (lambda: Parity(ns=(2, 3), shares=(0.0, 0.0)), "Parity: `shares` must be one for each of 2 N, and one of them"),
         (lambda: Uniform(2.0, 1.0), r"Uniform: `high` must be at least `low`, and both finite; got \(2.0, 1.0\)"),
         (lambda: Uniform(0.0, float("inf")), r"Uniform: `high` must be at least `low`, and both finite; got \(0.0, in"),
     ],

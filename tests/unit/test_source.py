@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from neurornn import source
-from neurornn.bridge import save_recording
+from neurornn.bridge import IMAGE_READERS, save_recording
 from neurornn.errors import RecipeError, SourceError, SourceMissing
 from neurornn.library import library
 from neurornn.recording import Recording
@@ -209,5 +209,7 @@ def test_shipped_recipes_are_whole(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_sizes_are_those_of_the_files(name: str, recordings: Path) -> None:
     shipped = source.load_data_recipe(name)
+    if shipped.reader in IMAGE_READERS and not (recordings / shipped.folder).is_dir():
+        pytest.skip("sets of images are large, and not among the recordings here")
     for file in shipped.file:
         assert (recordings / shipped.folder / file.path).stat().st_size == file.bytes

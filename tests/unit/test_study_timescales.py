@@ -11,6 +11,7 @@ import torch
 
 from neurornn import (
     GRU,
+    LIF,
     SGD,
     AbstractTask,
     BitMatch,
@@ -66,8 +67,11 @@ def test_the_statistics_of_a_ring_are_known() -> None:
     assert found["weight_mean"] == pytest.approx(6 * 0.5 / 30)
     assert found["radius"] == pytest.approx(0.5, rel=1e-6)
     assert found["step_radius"] == pytest.approx(1 - 0.25 + 0.25 * 0.5, rel=1e-6)
-    with pytest.raises(ValueError, match="time_constants: `network` must be of LeakyRate units; got 'GRU'"):
+    with pytest.raises(ValueError, match="network_statistics: `network` must be of LeakyRate units; got 'GRU'"):
         network_statistics(Network(GRU(1, 4), 1))
+    with pytest.raises(ValueError, match="time_constants: `network` must be of LeakyRate or spiking units; got 'GRU'"):
+        time_constants(Network(GRU(1, 4), 1))
+    assert time_constants(Network(LIF(1, 3, tau=30.0), 1)).tolist() == pytest.approx([30.0] * 3)
 
 
 def test_noise_has_the_size_it_is_told() -> None:

@@ -1,0 +1,196 @@
+"""Fitting a neuron: sweeps are cut where they lie, the loss knows its own truth, and both optimisers go down."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from neurornn import LIF, AdaptiveLIF, AdEx, Evolution, ExpIF, Gradient, Recording, Signal, figures, fit_neuron
+from neurornn.errors import RecordingError
+from neurornn.study import Clamp, NeuronFits, NeuronStudy, Plan, clamp_sweeps
+from neurornn.study.neuron_fit import _clip
+from neurornn.study.neuron_kinds import RANGES, candidates, population
+from neurornn.study.neuron_loss import loss
+from neurornn.study.neuron_score import Answer, answer, slowing
+
+TRUTH = {
+    "tau": 20.0,
+    "resistance": 150.0,
+    "v_rest": -65.0,
+    "v_threshold": -50.0,
+    "v_reset": -60.0,
+    "tau_adapt": 100.0,
+    "jump": 4.0,
+}
+STEPS = np.array([-100.0, 50.0, 120.0, 150.0, 200.0, 250.0])
+
+
+def values(**changed: float) -> dict[str, np.ndarray]:
+    return {name: np.array([value]) for name, value in {**TRUTH, **changed}.items()}
+
+
+@pytest.fixture(scope="module")
+def clamp() -> Clamp:
+    """An AdaptiveLIF unit of known constants under six steps of 200 ms, as if it were a neuron."""
+    current = np.zeros((len(STEPS), 500))
+    current[:, 40:440] = STEPS[:, None]
+    blank = Clamp(current, np.full(current.shape, -65.0), (np.empty(0),) * 6, STEPS, 20.0, 220.0, 0.5)
+    return answer(population(AdaptiveLIF, values(), dt=0.5, refractory=2.0), blank).model
+
+
+def as_recording(clamp: Clamp, dt: float = 0.25) -> Recording:
+    """The same sweeps, as a file would hold them: one second apart, sampled twice as finely."""
+    n_fine = clamp.current.shape[1] * 2
+    starts = np.arange(len(clamp)) * 1000.0
+    activity = np.full((round(len(clamp) * 1000.0 / dt), 1), np.nan)
+    index = (starts[:, None] / dt + np.arange(n_fine)).astype(int)
+    activity[index.ravel(), 0] = np.repeat(clamp.potential, 2, axis=1).ravel()
+    times = starts[:, None] + np.arange(n_fine) * dt
+    trials = pd.DataFrame({"start": starts, "stop": starts + 250.0, "step": clamp.steps})
+    trials["step_start"], trials["step_stop"] = starts + 20.0, starts + 220.0
+    spikes = np.concatenate([train + start for train, start in zip(clamp.spikes, starts, strict=True)])
+    current = Signal(times.ravel(), np.repeat(clamp.current, 2, axis=1).reshape(-1, 1), "pA")
+    return Recording(
+        0.0,
+        len(clamp) * 1000.0,
+        spikes=[spikes],
+        activity=activity,
+        dt=dt,
+        unit="mV",
+        trials=trials,
+        behaviour={"current": current},
+    )
+
+
+def test_sweeps_are_cut_where_they_lie(clamp: Clamp) -> None:
+    cut = clamp_sweeps(as_recording(clamp), dt=0.5, before=20.0, after=30.0)
+    np.testing.assert_allclose(cut.current, clamp.current)
+    np.testing.assert_allclose(cut.potential, clamp.potential)
+    for one, other in zip(cut.spikes, clamp.spikes, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    np.testing.assert_allclose(cut.rates(), clamp.rates())
+    seen, unseen = cut.halves()
+    assert seen.steps.tolist() == [-100.0, 120.0, 200.0] and unseen.steps.tolist() == [50.0, 150.0, 250.0]
+
+
+def test_the_truth_has_no_loss_and_a_perfect_score(clamp: Clamp) -> None:
+    cell = population(AdaptiveLIF, values(), dt=0.5, refractory=2.0)
+    with torch.no_grad():
+        assert float(loss(cell, clamp)) == pytest.approx(0.0, abs=1e-12)
+    own = answer(cell, clamp)
+    assert (own.fi_error, own.rmse) == pytest.approx((0.0, 0.0), abs=1e-9)
+    assert own.gamma == pytest.approx(1.0)
+    assert slowing(clamp) > 0.2
+    other = answer(population(AdaptiveLIF, values(jump=0.1), dt=0.5, refractory=2.0), clamp)
+    assert other.fi_error > 5 and other.gamma < 0.5 and abs(slowing(other.model)) < 0.1
+
+
+def test_the_gradient_below_threshold_is_the_finite_difference(clamp: Clamp) -> None:
+    quiet = clamp.only(np.array([0, 1]))
+    off = values(resistance=170.0, v_rest=-63.0, tau=25.0)
+    cell = population(AdaptiveLIF, off, dt=0.5, refractory=2.0, trained=True)
+    loss(cell, quiet).sum().backward()
+    for name in ("resistance", "v_rest", "tau"):
+        theta = getattr(cell, name).theta
+        step, found = 1e-5, []
+        for sign in (1, -1):
+            with torch.no_grad():
+                theta += sign * step
+                found.append(float(loss(cell, quiet)))
+                theta -= sign * step
+        assert float(theta.grad) == pytest.approx((found[0] - found[1]) / (2 * step), rel=1e-5), name
+
+
+def test_candidates_do_not_know_of_each_other(clamp: Clamp) -> None:
+    shares = np.random.default_rng(0).random((len(RANGES[AdEx]), 8))
+    several = candidates(AdEx, shares)
+    assert np.all(several["v_reset"] < several["v_threshold"]) and np.all(several["v_rest"] < several["v_threshold"])
+    with torch.no_grad():
+        together = loss(population(AdEx, several, dt=0.5, refractory=2.0), clamp)
+        alone = [
+            loss(population(AdEx, {k: v[i : i + 1] for k, v in several.items()}, dt=0.5, refractory=2.0), clamp)
+            for i in (0, 5)
+        ]
+    np.testing.assert_allclose(together[[0, 5]], torch.cat(alone), rtol=1e-9)
+
+
+def test_gradients_are_clipped_candidate_by_candidate() -> None:
+    moved = [torch.nn.Parameter(torch.zeros(3)) for _ in range(2)]
+    moved[0].grad, moved[1].grad = torch.tensor([3.0, 0.3, float("nan")]), torch.tensor([4.0, 0.4, 2.0])
+    _clip(moved)
+    assert moved[0].grad is not None and moved[1].grad is not None
+    np.testing.assert_allclose(
+        torch.stack([moved[0].grad, moved[1].grad]), [[0.6, 0.3, 0.0], [0.8, 0.4, 1.0]], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("optimiser", [Gradient(starts=8, steps=6), Evolution(size=8, generations=6)])
+def test_both_optimisers_go_down_and_are_repeated(optimiser: Gradient | Evolution, clamp: Clamp) -> None:
+    one, same = (fit_neuron(clamp, LIF, optimiser=optimiser, seed=1) for _ in range(2))
+    assert one.found.values == same.found.values
+    assert one.found.history[-1] < one.found.history[0]
+    assert one.found.loss == pytest.approx(one.found.history[-1])
+    seen, _ = clamp.halves()
+    with torch.no_grad():
+        assert float(loss(one.cell, seen)) == pytest.approx(one.found.loss, rel=1e-6)
+    assert isinstance(one.held_out, Answer) and set(one.frame()["quantity"]) >= {"fi_error", "gamma", "rmse", "tau"}
+    assert len(figures(one)) == 1
+
+
+def test_the_study_names_what_gates_ask_for(clamp: Clamp) -> None:
+    plan = Plan(
+        network=lambda task, seed: pytest.fail("no network"),
+        task=lambda **_: pytest.fail("no task"),
+        train={},
+        recording=as_recording(clamp),
+    )
+    study = NeuronStudy(dt=0.5, starts=8, gradient_steps=1, generations=1, size=8, published=tuple(clamp.rates()[-2:]))
+    found = study.run(plan)
+    assert found.quantities["fi_known_error"] == pytest.approx(0.0)
+    names = {
+        f"{m}_{w}_{q}"
+        for m in ("lif", "adaptive", "adex")
+        for w in ("gradient", "search")
+        for q in ("fi_error", "seconds")
+    }
+    assert names <= set(found.quantities)
+    fits = found.parts["neuron"]
+    assert isinstance(fits, NeuronFits) and len(fits.summary()) == 6
+    assert len(figures(fits)) == 2
+
+
+def test_what_is_no_current_clamp_is_refused(clamp: Clamp) -> None:
+    whole = as_recording(clamp)
+    with pytest.raises(RecordingError, match="clamp_sweeps: `recording` must be of one neuron's potential in mV, with"):
+        clamp_sweeps(Recording(0.0, 10.0, spikes=[np.array([1.0])]))
+    bare = whole.with_trials(whole.trials.drop(columns="step"))
+    with pytest.raises(
+        RecordingError, match="clamp_sweeps: `recording` must be with a current and its steps as trials"
+    ):
+        clamp_sweeps(bare)
+    with pytest.raises(RecordingError, match=r"clamp_sweeps: `dt` must be a multiple of the sampling step, 0[.]25 ms"):
+        clamp_sweeps(whole, dt=0.3)
+    with pytest.raises(RecordingError, match="clamp_sweeps: `before, after` must be inside the sweep"):
+        clamp_sweeps(whole, dt=0.5, before=50.0)
+    with pytest.raises(RecordingError, match="clamp_sweeps: `trials` must be four sweeps with a step, or more; got 3"):
+        clamp_sweeps(whole.with_trials(whole.trials[:3]), dt=0.5)
+
+
+def test_impossible_fits_are_refused(clamp: Clamp) -> None:
+    with pytest.raises(ValueError, match="fit_neuron: `kind` must be one of LIF, AdaptiveLIF, AdEx; got 'ExpIF'"):
+        fit_neuron(clamp, ExpIF)
+    with pytest.raises(ValueError, match="fit_neuron: `starts, size` must be a power of 2, 8 or above; got 10"):
+        fit_neuron(clamp, LIF, optimiser=Gradient(starts=10))
+    with pytest.raises(ValueError, match="Gradient: `steps` must be a whole number"):
+        fit_neuron(clamp, LIF, optimiser=Gradient(starts=8, steps=0))
+    with pytest.raises(ValueError, match="Evolution: `generations` must be a whole number"):
+        fit_neuron(clamp, LIF, optimiser=Evolution(size=8, generations=0))
+
+
+@pytest.mark.slow
+def test_known_constants_are_found_again(clamp: Clamp) -> None:
+    """By the search, from steps that hold them: a neuron that is one of ours has its constants back."""
+    found = fit_neuron(clamp, AdaptiveLIF, optimiser=Evolution(size=64, generations=300), seed=0)
+    assert found.held_out.fi_error < 2.0
+    assert found.found.values["tau"] == pytest.approx(TRUTH["tau"], rel=0.1)
+    assert found.found.values["resistance"] == pytest.approx(TRUTH["resistance"], rel=0.1)
