@@ -25,8 +25,9 @@ endif
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/installed ## train a network, compare it with a real recording, open report.html
+demo: $(VENV)/installed ## train a network, compare it with a real recording, and fit models to a real neuron
 	@$(BIN)/neurornn fit rat_linear_track
+	@$(BIN)/neurornn fit grasshopper_receptor
 
 test: $(VENV)/installed-dev ## run the quick tests
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" $(PYTEST_ARGS)
@@ -63,10 +64,10 @@ $(BIN)/python:
 
 $(VENV)/installed: $(MADE_FROM) | $(BIN)/python
 	@echo "Installing neurornn and what it needs (some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[recordings]"
 	@touch $@
 
 $(VENV)/installed-dev: $(MADE_FROM) | $(BIN)/python
 	@echo "Installing neurornn, what it needs and what its tests need (some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev,recordings]"
 	@touch $(VENV)/installed $@

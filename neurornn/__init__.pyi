@@ -180,6 +180,27 @@ from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap
 
+# Encoding models: what a stimulus makes neurons do
+from .encoding import GLM as GLM
+from .encoding import AbstractEncodingModel as AbstractEncodingModel
+from .encoding import ConvGRU as ConvGRU
+from .encoding import EncodingScores as EncodingScores
+from .encoding import Evoked as Evoked
+from .encoding import Filters as Filters
+from .encoding import Lateral as Lateral
+from .encoding import LinearNonlinear as LinearNonlinear
+from .encoding import SpatialConv as SpatialConv
+from .encoding import StimulusNetwork as StimulusNetwork
+from .encoding import TemporalConv as TemporalConv
+from .encoding import contiguous_split as contiguous_split
+from .encoding import poisson_glm as poisson_glm
+from .encoding import score_rates as score_rates
+from .fit import EncodingFit as EncodingFit
+from .fit import fit_encoding as fit_encoding
+from .latent import LatentFit as LatentFit
+from .latent import SequentialLatent as SequentialLatent
+from .latent import fit_latent as fit_latent
+
 # Dynamics: exponents, fixed points, flow
 from .dynamics import Chaos as Chaos
 from .dynamics import Connections as Connections

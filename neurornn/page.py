@@ -11,8 +11,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from neurornn.fit.fit import Fit
+from neurornn.fit import EncodingFit, Fit
 from neurornn.fit.provenance import versions
+from neurornn.latent import LatentFit
 from neurornn.plot import Figure, figures
 
 TITLES = {
@@ -30,11 +31,25 @@ TITLES = {
     "uniform noise": "Reactivation after learning with uniform noise",
     "replay": "Replay in rest",
     "noise": "How much noise quiescence needs",
+    "variability": "Where variability comes from",
     "targeted": "Targeted reactivation",
     "balanced": "A balanced network",
     "neuron": "A neuron under current clamp, and its models",
     "parity": "The same network here and in brian2",
     "quiet lesion": "Lesion in quiescence",
+    "encoding": "What models predict of the neuron",
+    "encoding_2": "The second recording",
+    "lags": "Lag of the stimulus",
+    "lags_2": "Lag of the stimulus, second recording",
+    "place cell": "Place cell",
+    "without a place": "A neuron without a place",
+    "half-wave": "Half-wave subunits",
+    "full-wave": "Full-wave subunits",
+    "adaptation": "Contrast adaptation",
+    "retina": "Responses of the retina",
+    "whitenoise": "Trained on white noise",
+    "naturalscene": "Trained on natural scenes",
+    "co-smoothing": "Units that were not read, in blocks that were not seen",
     "deviance": "The oddball",
     "sparing": "Spikes over a sequence",
     "economy": "What sequences cost",
@@ -76,7 +91,7 @@ class _Section:
 
 
 def report(
-    fit: Fit | None,
+    fit: Fit | EncodingFit | LatentFit | None,
     *,
     title: str = "",
     notes: Sequence[str] = (),
@@ -86,7 +101,7 @@ def report(
     """Return one self-contained page about a fit and what was measured of it.
 
     Args:
-        fit: the trained network; `None` for results without one.
+        fit: the trained network, or the fitted model of neurons; `None` for results without one.
         title: of the page; the task's name where absent.
         notes: sentences that stand across the top (a simulated recording, units left out ...).
         headline: the table at the top: what a reader wants to know first.
@@ -106,9 +121,8 @@ def report(
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("neurornn") / "page.html.j2").read_text(encoding="utf-8")
     )
-    named = "Results" if fit is None else f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
     html = template.render(
-        title=title or named,
+        title=title or _named(fit),
         notes=notes,
         headline=headline.to_html(border=0) if headline is not None and len(headline) else "",
         sections=sections,
@@ -135,11 +149,22 @@ def _section(name: str, part: Any) -> _Section:
     )
 
 
-def _facts(fit: Fit | None) -> list[tuple[str, str]]:
+def _named(fit: Fit | EncodingFit | LatentFit | None) -> str:
+    if fit is None:
+        return "Results"
+    if isinstance(fit, EncodingFit):
+        return f"{type(fit.model).__name__} of {len(fit.units)} neurons"
+    if isinstance(fit, LatentFit):
+        return f"Latent model of {fit.model.n_out} neurons"
+    return f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
+
+
+def _facts(fit: Fit | EncodingFit | LatentFit | None) -> list[tuple[str, str]]:
     """Return what a reader needs to make the network again."""
     if fit is None:
         return list(versions().items())
-    facts = [("network", repr(fit.recipe.get("network", ""))), ("task", repr(fit.recipe.get("task", "")))]
+    parts = ("network", "task", "model", "fit")
+    facts = [(part, repr(fit.recipe[part])) for part in parts if part in fit.recipe]
     facts.append(("seed", str(fit.seed)))
     facts.extend((name, str(value)) for name, value in fit.versions.items())
     return facts

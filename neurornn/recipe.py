@@ -47,7 +47,7 @@ class Gate(_AbstractStrict):
         """Return whether `value` meets the bounds. NaN never does."""
         low = -float("inf") if self.at_least is None else self.at_least
         high = float("inf") if self.at_most is None else self.at_most
-        return low <= value <= high
+        return bool(low <= value <= high)
 
     def needed(self) -> str:
         """Return the bounds as a reader writes them."""

@@ -26,8 +26,13 @@ from neurornn.bridge.nir import to_nir as to_nir
 from neurornn.bridge.nwb import read_nwb as read_nwb
 from neurornn.bridge.nwb import read_nwb_files as read_nwb_files
 from neurornn.bridge.nwb_write import write_nwb as write_nwb
+from neurornn.bridge.retina import RetinaSession as RetinaSession
+from neurornn.bridge.retina import read_open_retina as read_open_retina
+from neurornn.bridge.retina import read_retina as read_retina
+from neurornn.bridge.retina import write_retina as write_retina
 from neurornn.bridge.simulated import read_simulated_track as read_simulated_track
 from neurornn.bridge.simulated import simulated_track as simulated_track
+from neurornn.bridge.simulated_retina import SimulatedRetina as SimulatedRetina
 from neurornn.recording import Recording
 from neurornn.task.images import Images
 

@@ -7,6 +7,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from neurornn import _check
+from neurornn.statistics.repeats import cc_norm
+from neurornn.statistics.scores import correlation as correlation
 
 
 def spearman_brown(half: float | Float[np.ndarray, "*shape"]) -> float | Float[np.ndarray, "*shape"]:
@@ -69,11 +71,7 @@ def cc_norm_squared(
     n = len(responses)
     if n < 2:
         _check.fail("cc_norm_squared", "responses", "of at least 2 repeats", n)
-    power = (responses.sum(axis=0).var(ddof=1) - responses.var(axis=1, ddof=1).sum()) / (n * (n - 1))
-    if power <= 0 or prediction.var() == 0:
-        return float("nan")
-    covariance = np.cov(prediction, responses.mean(axis=0), ddof=1)
-    return float(covariance[0, 1] ** 2 / (covariance[0, 0] * power))
+    return float(cc_norm(responses[:, :, None], prediction[:, None])[0] ** 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +151,3 @@ def _stepped(responses: np.ndarray, occupancy: np.ndarray, halves: np.ndarray) -
         )
     mean = found.mean(axis=0)
     return np.asarray(spearman_brown(np.where(mean > -1, mean, np.nan)))
-
-
-def correlation(a: Float[np.ndarray, "row column"], b: Float[np.ndarray, "row column"]) -> Float[np.ndarray, " column"]:
-    """Return Pearson's correlation of each column of `a` with that of `b`; NaN where one is constant."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    scale = np.sqrt(np.sum(a**2, axis=0) * np.sum(b**2, axis=0))
-    return np.divide(np.sum(a * b, axis=0), scale, out=np.full(len(scale), np.nan), where=scale > 1e-12)

@@ -34,7 +34,7 @@ def poisson_ridge(
     Args:
         x: regressors. Shape `(bin, source)`.
         y: counts; each target must hold at least one. Shape `(bin, target)`.
-        penalty: $\alpha$, above 0 (with none, separable data has no answer).
+        penalty: $\alpha$, 0 or above. With none, separable data sends a weight towards infinity.
         start: where to start. Shape `(1 + source, target)`.
         tolerance: largest gradient that ends the search.
         max_steps: most Newton steps.
@@ -58,7 +58,7 @@ def poisson_ridge(
         Nelder & Wedderburn (1972), J. R. Stat. Soc. A 135:370, doi:10.2307/2344614.
     """
     owner = "poisson_ridge"
-    penalty = _check.positive(owner, "penalty", penalty)
+    penalty = _check.not_negative(owner, "penalty", penalty)
     if np.any(y < 0) or np.any(y.sum(axis=0) <= 0):
         fix = "Set silent units aside; sampled activity has no Poisson likelihood."
         _check.fail(owner, "y", "counts, 0 or above, with at least one for each target", y, fix)

@@ -7,6 +7,9 @@ from neurornn.fit.build import TYPES as TYPES
 from neurornn.fit.build import build as build
 from neurornn.fit.build import describe as describe
 from neurornn.fit.build import outline as outline
+from neurornn.fit.encode import fit_encoding as fit_encoding
+from neurornn.fit.encoding_fit import EncodingFit as EncodingFit
+from neurornn.fit.encoding_fit import as_recording as as_recording
 from neurornn.fit.episodes import Episodes as Episodes
 from neurornn.fit.fit import Fit as Fit
 from neurornn.fit.objective import AbstractTerm as AbstractTerm

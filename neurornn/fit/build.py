@@ -34,6 +34,16 @@ from neurornn.cell import (
     UniformNoise,
 )
 from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding, Stage, Stages
+from neurornn.encoding import (
+    GLM,
+    ConvGRU,
+    Filters,
+    Lateral,
+    LinearNonlinear,
+    SpatialConv,
+    StimulusNetwork,
+    TemporalConv,
+)
 from neurornn.errors import RecipeError
 from neurornn.fit.objective import (
     ActivityPenalty,
@@ -92,6 +102,7 @@ _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, 
 _MEMORIES = (FlipFlop,)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
+_ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)
 _OBJECTIVES = (Objective, SquaredError, CrossEntropy, ActivityPenalty, WeightPenalty, SmoothnessPenalty)
 _OBJECTIVES += (RatePenalty, VoltagePenalty)
 _ENERGIES = (DrivePenalty, SynapsePenalty)
@@ -114,6 +125,7 @@ TYPES: dict[str, type] = {
         _OBJECTIVES,
         _ENERGIES,
         _AMONG_WALLS,
+        _ENCODING,
     )
     for kind in room
 }

@@ -88,8 +88,7 @@ class Session:
         tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
         tensors |= {f"stream/{name}": one.get_state() for name, one in self.streams.items()}
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{number}/{k}": v for k, v in state.items() if isinstance(v, Tensor)}
+        tensors |= optimiser_tensors(self.optimiser)
         tensors["history"] = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(self.columns))
         tensors["best_score"] = torch.tensor(self.best_score, dtype=torch.float64)
         counts = {"step": self.step, "waited": self.waited, "ended": self.ended}
@@ -107,15 +106,11 @@ class Session:
             fix = "Give the same settings to resume it, or another `checkpoint` to start anew."
             raise FitError(f"{path}: belongs to another training: {what}. {fix}")
         device = self.network.device
-        self.network.load_state_dict(_under("network/", tensors, device))
-        self.best = _under("best/", tensors, device)
+        self.network.load_state_dict(under("network/", tensors, device))
+        self.best = under("best/", tensors, device)
         for name, one in self.streams.items():
             one.set_state(tensors[f"stream/{name}"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under("optimiser/", tensors, "cpu").items():
-            number, key = name.split("/")
-            state.setdefault(int(number), {})[key] = tensor
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        load_optimiser(self.optimiser, tensors)
         self.rows = tensors["history"].tolist()
         self.best_score = float(tensors["best_score"])
         self.step, self.waited, self.ended = (metadata[name] for name in ("step", "waited", "ended"))
@@ -128,5 +123,21 @@ class Session:
         return network
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor], device: torch.device | str) -> dict[str, Tensor]:
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return what an optimiser remembers, by names that `load_optimiser` reads."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser/{n}/{k}": v for n, part in state.items() for k, v in part.items() if isinstance(v, Tensor)}
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimiser back what it remembered."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in under("optimiser/", tensors, "cpu").items():
+        number, key = name.split("/")
+        state.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor], device: torch.device | str) -> dict[str, Tensor]:
+    """Return the tensors whose name begins so, by the rest of their names."""
     return {name.removeprefix(prefix): t.to(device) for name, t in tensors.items() if name.startswith(prefix)}

@@ -4,7 +4,9 @@ import neurornn.plot.balanced
 import neurornn.plot.brian_parity
 import neurornn.plot.clocks
 import neurornn.plot.dynamics
+import neurornn.plot.encoding
 import neurornn.plot.experiments
+import neurornn.plot.latent
 import neurornn.plot.manifold
 import neurornn.plot.navigation
 import neurornn.plot.neuron
@@ -13,6 +15,7 @@ import neurornn.plot.predictive
 import neurornn.plot.probing
 import neurornn.plot.race
 import neurornn.plot.reactivation
+import neurornn.plot.retina
 import neurornn.plot.spiking
 import neurornn.plot.timescales
 import neurornn.plot.training

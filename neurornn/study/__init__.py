@@ -14,7 +14,9 @@ from neurornn.study.clamp import Clamp as Clamp
 from neurornn.study.clamp import clamp_sweeps as clamp_sweeps
 from neurornn.study.clocks import ClockStudy as ClockStudy
 from neurornn.study.continua import ContinuumStudy as ContinuumStudy
+from neurornn.study.encoding import EncodingStudy as EncodingStudy
 from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
+from neurornn.study.latent import LatentStudy as LatentStudy
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
 from neurornn.study.neuron import NeuronFit as NeuronFit
 from neurornn.study.neuron import NeuronFits as NeuronFits
@@ -24,10 +26,15 @@ from neurornn.study.neuron_fit import Evolution as Evolution
 from neurornn.study.neuron_fit import Gradient as Gradient
 from neurornn.study.novel import NovelArenaStudy as NovelArenaStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
+from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.remapping import RemappingStudy as RemappingStudy
 from neurornn.study.resting import RestStudy as RestStudy
+from neurornn.study.retina import SubunitStudy as SubunitStudy
+from neurornn.study.retina_adaptation import AdaptationStudy as AdaptationStudy
+from neurornn.study.retina_noise import NoiseStudy as NoiseStudy
+from neurornn.study.salamander import SalamanderStudy as SalamanderStudy
 from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy

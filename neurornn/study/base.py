@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from neurornn import _check
-from neurornn.fit.fit import Fit
+from neurornn.fit import EncodingFit, Fit
 from neurornn.fit.train import train
+from neurornn.latent import LatentFit
 from neurornn.network import Network
 from neurornn.recording import Recording
 from neurornn.task.base import AbstractTask
@@ -60,7 +61,7 @@ class Findings:
 
     Args:
         quantities: every number that a gate may ask for, by name.
-        fit: the trained network; none where the study trains none.
+        fit: the trained network, or the fitted model that the page is about; none where there is none.
         headline: what a reader wants to know first, as a small table; nothing where empty.
         parts: the results that a page shows, by name, in reading order.
         notes: sentences that a reader must see first (a simulated recording, units left out ...).
@@ -68,7 +69,7 @@ class Findings:
     """
 
     quantities: Mapping[str, float]
-    fit: Fit | None = None
+    fit: Fit | EncodingFit | LatentFit | None = None
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

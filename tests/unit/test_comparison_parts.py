@@ -152,8 +152,8 @@ def test_poisson_refuses_what_it_cannot_fit():
     x = np.random.default_rng(0).normal(size=(50, 2))
     with pytest.raises(ValueError, match="poisson_ridge: `y` must be counts, 0 or above, with at least one"):
         poisson_ridge(x, np.zeros((50, 1)), 1.0)
-    with pytest.raises(ValueError, match="poisson_ridge: `penalty` must be a finite number above 0"):
-        poisson_ridge(x, np.ones((50, 1)), 0.0)
+    with pytest.raises(ValueError, match="poisson_ridge: `penalty` must be a finite number, 0 or above"):
+        poisson_ridge(x, np.ones((50, 1)), -1.0)
     with pytest.raises(NotConverged, match="poisson_ridge: `max_steps` must be enough to reach a gradient"):
         poisson_ridge(x, np.exp(x[:, :1]), 0.1, max_steps=1)
     with pytest.raises(ValueError, match=r"PoissonPredictivity: `y` must be spike counts; .* RidgePredictivity\."):
