@@ -11,10 +11,9 @@ import pandas as pd
 from neurornn.cell import AbstractCell
 from neurornn.curriculum.growing import AbstractGrowing
 from neurornn.network import Network
-from neurornn.study.base import Plan
+from neurornn.study.base import Plan, place_of
 from neurornn.study.growth import Growth, grow, grow_all
 from neurornn.study.memory import PAPER
-from neurornn.study.timescales import place_of
 from neurornn.task.bits import AbstractBits
 
 
