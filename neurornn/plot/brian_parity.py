@@ -16,7 +16,8 @@ def _(parity: Parity) -> list[Figure]:
         left.plot(times, parity.example[:, 0], color=MODEL, lw=2.6, alpha=0.5, label="neurornn")
         left.plot(times, parity.example[:, 1], color=INK, lw=0.8, ls="--", label="brian2")
         left.set(xlabel="ms", ylabel="mV")
-        left.legend(loc="upper right", fontsize=7.5)
+        left.margins(y=0.15)
+        left.legend(fontsize=7.5, loc="upper right", ncol=2)
         panel(left, "a", parity.of)
         rows = {(row["cell"], row["target"]): row for row in table.to_dict("records")}
         for shift, (target, colour) in enumerate(zip(targets, (SECOND, THIRD, BRAIN), strict=False)):
@@ -30,8 +31,8 @@ def _(parity: Parity) -> list[Figure]:
         right.set(xscale="log", xlabel="largest relative difference of potentials", xlim=(1e-17, 1e-4))
         right.set_yticks(range(len(cells)), labels, fontsize=7)
         right.set_ylim(len(cells) - 0.4, -0.6)
-        right.legend(fontsize=7.5, loc="lower left", bbox_to_anchor=(0.3, 0.02))
-        panel(right, "b", "All units, all steps")
+        right.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncol=3)
+        panel(right, "b", "All of them")
         return [
             finished(
                 drawing,
