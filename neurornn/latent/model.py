@@ -144,7 +144,7 @@ class SequentialLatent(nn.Module):
 
 def _rolled(cell: GRU, x: Tensor, first: Tensor) -> Tensor:
     """Return what `cell.rollout` returns without an intervention, by torch's own loop: the same, and faster."""
-    weights = [cell.w_in, cell.w_rec, cell.b_in, cell.b_rec]
+    weights: tuple[Tensor, ...] = (cell.w_in, cell.w_rec, cell.b_in, cell.b_rec)
     return torch.gru(x, first[None], weights, True, 1, 0.0, False, False, True)[0]
 
 
