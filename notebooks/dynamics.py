@@ -199,7 +199,7 @@ print(f"rotations explain {turns.r2:.2f} of the motion, any linear motion {turns
 # %%
 run = adding.network(shown.inputs, parallel=nr.Newton())
 plain = adding.network(shown.inputs)
-print(f"{run.solved.sweeps} sweeps, furthest apart {float((run.outputs - plain.outputs).abs().max()):.1e}")
+print(f"{run.solved.sweeps} sweeps, furthest apart {float((run.outputs - plain.outputs).detach().abs().max()):.1e}")
 
 # %% [markdown]
 # On a processor that is slower than the steps one by one, as `benchmarks/parallel.json` shows; it is meant for few units
