@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -153,11 +154,10 @@ class DynamicSimilarity(AbstractMetric):
 
 def _library() -> Any:
     try:
-        import DSA
+        return import_module("DSA")  # an extra: type checkers need not find it
     except ModuleNotFoundError as missing:
         fix = "Run pip install neurornn[dsa]."
         _check.fail("DynamicSimilarity", "dsa-metric", "installed", f"no module {missing.name!r}", fix)
-    return DSA
 
 
 @contextmanager

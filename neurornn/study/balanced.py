@@ -54,12 +54,12 @@ class BalancedState:
 
     def quantities(self) -> dict[str, float]:
         """Return every number that a gate may ask for."""
-        table = self.trains.table  # the means of pandas leave NaN out, and say nothing of a silent network
+        table = {name: self.trains.table[name].to_numpy(float) for name in ("cv", "cv2", "fano")}
         found = {
             "rate": self.rate,
-            "cv": float(table["cv"].mean()),
-            "cv2": float(table["cv2"].mean()),
-            "fano": float(table["fano"].mean()),
+            "cv": _mean(table["cv"]),
+            "cv2": _mean(table["cv2"]),
+            "fano": _mean(table["fano"]),
             "correlation": float(self.correlations.values.mean()),
             "correlation_shifted": float(self.correlations.shifted.mean()),
             "correlation_spread": float(self.correlations.values.std()),
@@ -89,6 +89,12 @@ class BalancedState:
             ("swing of the population rate (share)", found["swing"], none, none),
         ]
         return pd.DataFrame(rows, columns=["quantity", "network", "theory", "Poisson or shifted"])
+
+
+def _mean(values: np.ndarray) -> float:
+    """Return the mean of what is known; NaN where nothing is, as in a silent network."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def balanced_state(
