@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from neurornn import BitMatch, CrossEntropy, Dense, Form, LeakyRate, Network, NoAutapses, Objective, Parity, Uniform
+from neurornn import BitMatch, CrossEntropy, Objective, Parity
 from neurornn._types import generator
 from neurornn.curriculum import Combined, Mixed, MultiHead, Naive, NoCurriculum, SingleHead, Sliding
 from neurornn.errors import FitError
 from neurornn.fit import SGD, build, describe, snapshot, train
 from neurornn.fit.checkpoint import digest
+from tests.memory_network import a_network
 
 TASK = Parity(block=64)
 ENTROPY = Objective({"entropy": CrossEntropy()})
@@ -16,24 +17,6 @@ ENTROPY = Objective({"entropy": CrossEntropy()})
 
 def asked(curriculum) -> list[tuple[tuple[int, ...], tuple[str, ...]]]:
     return [(stage.task.ns, tuple(name.removeprefix("head_") for name in stage.heads)) for stage in curriculum.stages()]
-
-
-def a_network(heads: dict[str, int], n_units: int = 40) -> Network:
-    wiring = NoAutapses(Dense(n_units, uniform=True, seed=1))
-    cell = LeakyRate(
-        1,
-        n_units,
-        tau=Uniform(1.0, 2.0),
-        dt=1.0,
-        nonlinearity="leaky_relu",
-        form=Form.UPDATE,
-        train_tau=True,
-        clamp_tau=True,
-        bias_in=Uniform(-1.0, 1.0),
-        uniform=True,
-        wiring=wiring,
-    )
-    return Network(cell, heads, scatter=Uniform(0.0, 0.1), seed=2)
 
 
 def test_each_curriculum_asks_for_what_it_should() -> None:
@@ -90,7 +73,7 @@ def test_a_stage_is_left_above_98_percent_and_one_at_a_time(curriculum) -> None:
 
 def test_many_heads_reach_n_4_in_seconds(tmp_path) -> None:
     whole = Parity(ns=(2, 3, 4), block=64)
-    network = a_network(whole.heads)
+    network = a_network(whole.heads, 40)
     settings = {
         "steps": 1000,
         "batch": 64,
