@@ -54,21 +54,32 @@ class Figure:
         caption: how to read it.
         alt: the text for those who do not see it.
         svg: the drawing, base64.
+        share: of the width of a page that it takes; on a narrow screen it takes all of it.
     """
 
     title: str
     caption: str
     alt: str
     svg: str = field(repr=False)
+    share: float = 1.0
+
+    @property
+    def style(self) -> str:
+        """How wide it is shown, as CSS: letters are of one size in every figure of a page."""
+        return f"width: max({self.share:.0%}, min(100%, 24rem))"
 
     def _repr_html_(self) -> str:
         """Show the figure in a notebook, with its caption below it."""
-        image = f'<img src="data:image/svg+xml;base64,{self.svg}" alt="{html.escape(self.alt)}" style="width: 100%">'
+        image = f'<img src="data:image/svg+xml;base64,{self.svg}" alt="{html.escape(self.alt)}" style="{self.style}">'
         return f"<figure>{image}<figcaption><b>{self.title}</b> {self.caption}</figcaption></figure>"
 
 
+PAGE = 9.0
+"""Width of a figure that takes the whole of a page, inches."""
+
+
 @contextmanager
-def canvas(width: float = 9.0, height: float = 3.2) -> Iterator[Any]:
+def canvas(width: float = PAGE, height: float = 3.2) -> Iterator[Any]:
     """Give an empty figure (inches) in the shared look; matplotlib's own settings are left as they were."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
@@ -81,7 +92,8 @@ def finished(drawing: Any, *, title: str, caption: str, alt: str) -> Figure:
     """Return the drawing as a finished figure. Call inside `canvas`."""
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="svg", dpi=160, metadata={"Date": None})
-    return Figure(title, caption, alt, base64.b64encode(buffer.getvalue()).decode())
+    share = min(1.0, drawing.get_figwidth() / PAGE)
+    return Figure(title, caption, alt, base64.b64encode(buffer.getvalue()).decode(), share)
 
 
 @singledispatch
