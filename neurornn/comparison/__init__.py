@@ -12,6 +12,8 @@ from neurornn.comparison.ceiling import cc_norm_squared as cc_norm_squared
 from neurornn.comparison.ceiling import of_ceiling as of_ceiling
 from neurornn.comparison.ceiling import spearman_brown as spearman_brown
 from neurornn.comparison.ceiling import split_half as split_half
+from neurornn.comparison.checklist import CHECKLIST as CHECKLIST
+from neurornn.comparison.checklist import FAMILIES as FAMILIES
 from neurornn.comparison.cka import DebiasedCKA as DebiasedCKA
 from neurornn.comparison.cka import debiased_cka as debiased_cka
 from neurornn.comparison.distributions import DistributionComparison as DistributionComparison

@@ -101,6 +101,7 @@ def compare(
     reliability = lap_reliability(data, seed=seed)
     job = Job(metric, data, folds, shifts, reliability, progress)
     job.run({f"untrained {k}": data.also(one, f"untrained {k}") for k, one in enumerate(fresh)})
+    split = _split(metric, folds, measured=gap is None)
     missing = [] if fresh else ["untrained: the model is a recording, and no untrained recordings were given"]
     if data.space is None:
         missing.append("behaviour: the recording has no behaviour")
@@ -118,7 +119,9 @@ def compare(
         ceiling=_ceiling(reliability),
         missing=tuple(missing),
         seed=seed,
-        methods=_methods(job, n_untrained=len(fresh), measured=gap is None, min_spikes=min_spikes),
+        metric=metric,
+        split=split,
+        methods=_methods(job, split, n_untrained=len(fresh), min_spikes=min_spikes),
         references=(*metric.references, "10.1111/ecog.02881", "10.2307/2983611"),
     )
 
@@ -165,17 +168,22 @@ def _ceiling(reliability: Reliability | None) -> str:
     )
 
 
-def _methods(job: Job, *, n_untrained: int, measured: bool, min_spikes: int) -> str:
-    data, folds = job.data, job.folds
-    kept, total = data.brain.shape[1], len(data.units)
-    kind = f"with at least {min_spikes} spikes" if data.counts else "that vary"
+def _split(metric: AbstractMetric, folds: Folds, *, measured: bool) -> str:
+    if not metric.learns:
+        return "All analysed bins at once: nothing is learnt, so that nothing is held out."
     what = "whole trials" if folds.groups is not None else "contiguous bins"
     origin = "three autocorrelation times, measured on training bins" if measured else "given"
+    return f"{len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, {origin}."
+
+
+def _methods(job: Job, split: str, *, n_untrained: int, min_spikes: int) -> str:
+    data = job.data
+    kept, total = data.brain.shape[1], len(data.units)
+    kind = f"with at least {min_spikes} spikes" if data.counts else "that vary"
     back = "" if job.backward or job.metric.symmetric else " The model's units are no counts and were not predicted."
     return (
         f"{kept} of {total} units ({kind} in {len(data.times)} bins of {data.dt:g} ms) and {data.model.shape[1]} model "
-        f"units; {len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, "
-        f"{origin}. {job.metric.sentence()} Nulls in the same folds: {n_untrained} untrained networks; "
+        f"units. {split} {job.metric.sentence()} Nulls in the same folds: {n_untrained} untrained networks; "
         f"position x direction and speed; time of session and trial; {len(job.shifts)} circular shifts of "
         f"{job.shifts.min() * data.dt / 1000:.1f} s or more. Intervals: bootstrap over units (2000 draws); p: "
         f"one-sided Wilcoxon signed-rank over units (rank-sum where the units are not the same), rank among "

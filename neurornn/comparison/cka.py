@@ -79,9 +79,11 @@ class DebiasedCKA(AbstractMetric):
         Kornblith et al. (2019), doi:10.48550/arXiv.1905.00414.
     """
 
+    family = "geometry"
     measures = ("cka",)
     columnwise = False
     symmetric = True
+    learns = False
     references = ("10.48550/arXiv.1905.00414",)
 
     def held_out(

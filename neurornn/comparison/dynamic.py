@@ -44,9 +44,12 @@ class DynamicSimilarity(AbstractMetric):
         Ostrow et al. (2023), doi:10.48550/arXiv.2306.10168.
     """
 
+    family = "dynamics"
     measures = ("dsa",)
     columnwise = False
     symmetric = True
+    paired = False
+    learns = False
     references = ("10.48550/arXiv.2306.10168",)
 
     n_delays: int = 5

@@ -15,14 +15,19 @@ from neurornn.statistics.likelihood import bits_per_spike
 class AbstractMetric(ABC):
     """A way to compare two sets of units that were active at the same time.
 
-    `columnwise` says whether each target unit is scored on its own (scores of shape `(target,)`) or the two sets as
-    wholes (scores of shape `(1,)`); `symmetric`, whether exchanging the sets changes nothing; `counts_only`, whether
-    the targets must be spike counts.
+    `family` is what kind of question it asks (see `FAMILIES`). `columnwise` says whether each target unit is scored on
+    its own (scores of shape `(target,)`) or the two sets as wholes (scores of shape `(1,)`); `symmetric`, whether
+    exchanging the sets changes nothing; `paired`, whether it matters which bin of one stands beside which bin of the
+    other (where it does not, moving one set in time is no null); `learns`, whether something is learnt that must be
+    held out; `counts_only`, whether the targets must be spike counts.
     """
 
+    family: ClassVar[str]
     measures: ClassVar[tuple[str, ...]]
     columnwise: ClassVar[bool]
     symmetric: ClassVar[bool]
+    paired: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     counts_only: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]]
 
@@ -54,6 +59,10 @@ class AbstractMetric(ABC):
     @abstractmethod
     def sentence(self) -> str:
         """Return how it scores, as one or two plain sentences for a methods section."""
+
+    def choices(self) -> str:
+        """Return what was chosen inside the training data, and how."""
+        return "Nothing is learnt, so that nothing is held out or chosen." if not self.learns else "Nothing is chosen."
 
 
 class AbstractMap(ABC):
@@ -121,6 +130,7 @@ class HeldOut:
 class AbstractPredictivity(AbstractMetric):
     """A metric that learns a map on some bins and asks what it says of others."""
 
+    family = "mapping"
     measures = ("r2", "r", "bits_per_spike")
     columnwise = True
     symmetric = False

@@ -9,6 +9,8 @@ import pandas as pd
 from neurornn import _check
 from neurornn.comparison.bootstrap import bootstrap_median, paired_p, rank_p, unpaired_p
 from neurornn.comparison.ceiling import Reliability
+from neurornn.comparison.checklist import CHECKLIST
+from neurornn.comparison.metric import AbstractMetric
 from neurornn.statistics.folds import Folds
 
 TO_BRAIN = "model to brain"
@@ -41,6 +43,8 @@ class Comparison:
         ceiling: what the ceiling is, or why there is none, in a sentence.
         missing: nulls that could not be computed, each with its reason.
         seed: of the shifts, the untrained networks and the bootstrap.
+        metric: what was scored, with its settings.
+        split: what was held out, and how the gap was chosen, in a sentence.
         methods: what was done, in plain sentences.
         references: DOIs.
     """
@@ -58,6 +62,8 @@ class Comparison:
     ceiling: str
     missing: tuple[str, ...]
     seed: int
+    metric: AbstractMetric
+    split: str
     methods: str
     references: tuple[str, ...]
 
@@ -80,6 +86,50 @@ class Comparison:
     def n_effective(self) -> float:
         """Median effective number of bins over the units kept."""
         return float(self.units.loc[self.units["kept"], "n_effective"].median())
+
+    @property
+    def family(self) -> str:
+        """What kind of question was asked: one of `FAMILIES`."""
+        return self.metric.family
+
+    @property
+    def n_untrained(self) -> int:
+        """Untrained networks that stand beside the model."""
+        return int(sum(kind(source) == "untrained" for source in self.scores["source"].unique()))
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this comparison answers of the reviewer's checklist, by the keys of `CHECKLIST`.
+
+        A key that is missing is a line that is not filled: one comparison asks one family of questions, holds no
+        perturbation, and does not know what code was run.
+        """
+        chosen = self.shifts["shift"].nunique()
+        nulls = [name for name in dict.fromkeys(map(kind, self.scores["source"])) if name not in ("model", "shifted")]
+        known = {
+            "split": self.split,
+            "choices": self.metric.choices(),
+            "units": f"{self.n_units} of {self.n_units_total} units; threshold: {self.threshold} in the analysed bins.",
+            "effective": f"A median of {self.n_effective:.0f} independent bins of {self.n_bins} (Bartlett).",
+            "seeds": f"1 network and {self.n_untrained} untrained ones; seed {self.seed}.",
+            "interval": f"95 % bootstrap over the {self.n_units} units of one recording: no replication over animals.",
+        }
+        if self.reliability is not None:
+            known["ceiling"] = self.ceiling
+        if self.complete:
+            known["nulls"] = f"{', '.join(nulls)}; {chosen} circular shifts." if chosen else f"{', '.join(nulls)}."
+        if self.n_model_units == self.n_units or self.family == "mapping":
+            beside = "the untrained networks have as many" if self.n_model_units != self.n_units else "matched"
+            known["matched"] = (
+                f"{self.n_bins} bins of {self.dt:g} ms on both sides; {self.n_model_units} model units for "
+                f"{self.n_units} ({beside})."
+            )
+        return {key: known[key] for key in CHECKLIST if key in known}
+
+    @property
+    def threshold(self) -> str:
+        """What a unit had to do to be kept."""
+        return f"at least {self.min_spikes} spikes" if "n_spikes" in self.units else "that it varies"
 
     def frame(self) -> pd.DataFrame:
         """Return `scores`."""

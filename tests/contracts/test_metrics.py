@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import ortho_group
 
-from neurornn.comparison import DebiasedCKA, PoissonPredictivity, RidgePredictivity, shifted_scores
+from neurornn.comparison import FAMILIES, DebiasedCKA, PoissonPredictivity, RidgePredictivity, shifted_scores
 from neurornn.statistics.folds import blocked_folds
 from tests.tolerances import FLOAT64
 
@@ -103,6 +103,7 @@ def test_columns_are_scored_on_their_own_where_claimed(metric, measure, folds):
 
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
 def test_it_says_what_it_does(metric, measure, folds):
-    assert metric.sentence().endswith(".") and metric.references and measure in metric.measures
+    assert metric.sentence().endswith(".") and metric.choices().endswith(".") and metric.family in FAMILIES
+    assert metric.references and measure in metric.measures
     y, dt = pair(metric, walks(0, 6))
     assert set(metric.held_out(walks(0, 6), y, folds, dt=dt)) <= set(metric.measures)

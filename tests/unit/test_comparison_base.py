@@ -8,6 +8,7 @@ import pytest
 
 from neurornn import Recording, Signal
 from neurornn.comparison import (
+    CHECKLIST,
     DebiasedCKA,
     Moving,
     Nulls,
@@ -161,6 +162,16 @@ def test_a_recording_without_behaviour_is_incomplete(brain):
 def test_the_median_in_words(found):
     text = str(found)
     assert "Comparison(7 of 8 units" in text and "bits_per_spike" in text and "complete" in text
+
+
+def test_the_checklist_holds_what_is_known_and_leaves_the_rest_open(brain, found):
+    lines = found.checklist
+    assert set(CHECKLIST) - set(lines) == {"families", "generalisation", "manifest"}
+    assert "5 folds of whole trials" in lines["split"] and "penalty" in lines["choices"]
+    assert lines["units"].startswith("7 of 8 units; threshold: at least 50 spikes")
+    assert "3 untrained" in lines["seeds"] and "100 circular shifts" in lines["nulls"]
+    bare = quick(session(counts=False), replace(brain, behaviour={})).checklist
+    assert set(lines) - set(bare) == {"ceiling", "nulls"}
 
 
 def test_of_takes_one_initialisation_or_all(found):
