@@ -52,6 +52,23 @@ class LatentFit:
     seed: int
     versions: Mapping[str, str]
 
+    @property
+    def methods(self) -> str:
+        """How it was fitted, in a few sentences."""
+        told = self.recipe["fit"]
+        return (
+            f"Fitted by Poisson likelihood for {len(self.history)} epochs of windows of {told['window']} bins of "
+            f"{self.dt:g} ms, {told['batch']} to a step of Adam (learning rate {told['learning_rate']:g}); "
+            f"{100 * told['dropout']:g} % of the counts that are read hidden from the encoders and predicted instead, "
+            f"KL weighted by {told['kl']:g}, seed {self.seed}. The weights that best predict, in blocks kept for it, "
+            f"units that no encoder reads were kept."
+        )
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return {"seeds": f"1 fit, seed {self.seed}."}
+
     def frame(self) -> pd.DataFrame:
         """Return the history: one row an epoch."""
         return self.history

@@ -69,6 +69,20 @@ class Encodings:
         """DOIs of the methods."""
         return next(iter(self.scores.values())).references
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        first, scores = next(iter(self.fits.values())), list(self.scores.values())[-1]
+        known = {
+            "choices": "Weights by the loss of validation bins, which are not those of the scores.",
+            "units": f"{scores.kept_text}.",
+            "nulls": f"The mean rate of the training bins; {', '.join(list(self.scores)[:-1])} on the same bins.",
+            "matched": f"All models on the same {len(self.rows)} held-out bins of {self.evoked.dt:g} ms.",
+        }
+        if first.split is not None:
+            known["split"] = first.split.methods
+        return known
+
     def frame(self) -> pd.DataFrame:
         """Return one row a model and unit."""
         tables = [scores.frame().assign(model=name) for name, scores in self.scores.items()]

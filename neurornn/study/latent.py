@@ -50,6 +50,16 @@ class CoSmoothing:
     methods: str
     references: tuple[str, ...] = ("10.1038/s41592-018-0109-9", "10.48550/arXiv.2109.04463")
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        others = [name for name in self.bits if name != "latent"]
+        return {
+            "split": "Units that no encoder reads, in blocks of time that neither trained nor chose the model.",
+            "nulls": f"The mean rate of the training bins; {', '.join(others)} on the same bins.",
+            "matched": f"All models on the same {len(self.counts)} held-out bins of {self.dt:g} ms.",
+        }
+
     def frame(self) -> pd.DataFrame:
         """Return one row a held-out unit: its spikes and the bits/spike of each model."""
         first = next(iter(self.bits.values()))
