@@ -71,7 +71,7 @@ def fit(
     stem, digest = find("fits", name).stem, load_fit_recipe(name).sized(size).digest()
     folder = out_dir if out_dir is not None else Path("runs") / stem
     findings = run_recipe(name, size=size, seed=seed, minutes=minutes, say=_say)
-    path = write_run(folder, findings, recipe=f"recipe {stem}, size {size}, hash {digest}", cited=cited(name))
+    path = write_run(folder, findings, recipe=f"{stem}, size {size}, hash {digest}", cited=cited(name))
     for note in findings.notes:
         out.print(f"[yellow]{note}[/yellow]")
     _show(findings.quantities)

@@ -34,7 +34,7 @@ def account_of_training(recipe: Mapping[str, Any], n_steps: int, score: str, *, 
         return f"{text} The last weights were kept."
     kept = f"the best weights within {told['patience']} validations" if told["patience"] else "the last weights"
     return (
-        f"{text} Score: mean of {score} over {told['n_validation']:,} trials of one batch that was not trained on, "
+        f"{text} Score: {score}, averaged over {told['n_validation']:,} trials of one batch that was not trained on, "
         f"every {told['validate_every']} steps; {kept} were kept."
     )
 

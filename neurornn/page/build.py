@@ -184,4 +184,4 @@ def _manifest(fit: AnyFit | None, recipe: str) -> str:
         parts.append(f"commit {str(git['commit'])[:12]}{' with uncommitted changes' if git['dirty'] else ''}")
     if fit is not None:
         parts.append(f"seed {fit.seed}")
-    return ", ".join([*parts, *([recipe] if recipe else [])]) + "."
+    return ", ".join([*parts, *([f"recipe {recipe}"] if recipe else [])]) + "."

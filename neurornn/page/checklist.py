@@ -79,7 +79,7 @@ def verdict(filled: Sequence[Line]) -> str:
     if n_filled == n_lines:
         return f"All {n_lines} lines are filled by the results on this page."
     left = n_lines - n_filled
-    others = f"{left} {'is' if left == 1 else 'are'} not, and {'says' if left == 1 else 'say'} what would fill them."
+    others = "1 is not, and says what would fill it." if left == 1 else f"{left} are not, and say what would fill them."
     return f"{n_filled} of {n_lines} lines are filled by the results on this page; {others}"
 
 

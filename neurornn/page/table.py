@@ -37,18 +37,21 @@ class Table:
     @property
     def rest(self) -> str:
         """What is not shown, in words; nothing where all is."""
-        return f"The first {len(self.rows)} of {self.n_rows:,} rows." if len(self.rows) < self.n_rows else ""
+        return f"the first {len(self.rows)} of {self.n_rows:,} rows" if len(self.rows) < self.n_rows else ""
 
 
 def table(frame: pd.DataFrame, *, most: int = MOST_ROWS) -> Table:
     """Return the first rows of a frame as a page shows them: three significant digits, nothing for NaN.
+
+    A column in which no row holds a number is left out.
 
     Example:
         >>> table(pd.DataFrame({"score": [0.12345, float("nan")]}, index=["rat", "network"])).rows
         (('rat', '0.123'), ('network', ''))
     """
     numbered = isinstance(frame.index, pd.RangeIndex) and frame.index.name is None
-    whole = frame if numbered else frame.reset_index(names=_index_names(frame))
+    known = frame if frame.empty else frame.loc[:, frame.notna().any(axis=0).to_numpy()]
+    whole = known if numbered else known.reset_index(names=_index_names(frame))
     head = tuple(_heading(name) for name in whole.columns)
     columns = [whole.iloc[:most, k].tolist() for k in range(whole.shape[1])]
     return Table(head, tuple(tuple(map(_cell, row)) for row in zip(*columns, strict=True)), len(frame))
@@ -75,7 +78,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return str(value)
     if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.3g}"
+        if np.isnan(value):
+            return ""
+        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
     if isinstance(value, tuple | list | np.ndarray):
         shown = ", ".join(_cell(one) for one in list(value)[:12])
         return shown + (f" ... ({len(value)})" if len(value) > 12 else "")

@@ -82,7 +82,7 @@ def test_each_part_has_a_place_methods_and_a_table() -> None:
     for anchor in ("training", "lesion", "odd", "quantities", "checklist", "references", "again"):
         assert f'<li><a href="#{anchor}">' in html and f'<h2 id="{anchor}">' in html
     assert "<code>numpy</code>" in html, "backticks are set as code"
-    assert "The first 40 of 50 rows." in html and html.count("<figure>") == 3
+    assert "the first 40 of 50 rows" in html and html.count("<figure>") == 3
     assert re.findall(r"Figure (\d)\. ", html) == ["1", "2", "3"]
     assert "Trained for 3 steps of 4 new trials each, Adam" in html
     assert '<th scope="row">a_number</th><td>0.123</td>' in html and "<td></td>" in html
@@ -96,14 +96,20 @@ def test_references_say_what_they_are_cited_for() -> None:
 
 def test_cells_are_readable() -> None:
     frame = pd.DataFrame(
-        {"flag": [True, False], "n": [3, 4], "x": [1234.5678, np.nan], "units": [(1, 2), tuple(range(20))]},
+        {
+            "flag": [True, False],
+            "none": [np.nan, np.nan],
+            "n": [3, 4],
+            "x": [1234.5678, np.nan],
+            "units": [(1, 2), tuple(range(20))],
+        },
         index=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["kind", None]),
     )
     shown = table(frame)
     assert shown.head == ("kind", "", "flag", "n", "x", "units")
-    assert shown.rows[0] == ("a", "1", "yes", "3", "1.23e+03", "1, 2")
+    assert shown.rows[0] == ("a", "1", "yes", "3", "1,235", "1, 2")
     assert shown.rows[1][4] == "" and shown.rows[1][5].endswith("11 ... (20)")
-    assert table(frame.reset_index(drop=True), most=1).rest == "The first 1 of 2 rows."
+    assert table(frame.reset_index(drop=True), most=1).rest == "the first 1 of 2 rows"
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def folder(tmp_path: Path) -> Path:
         ("A note with `code`.",),
         "A run",
     )
-    write_run(tmp_path / "run", findings, recipe="recipe odd, size small", cited={"10.1/x": ("Cell",)})
+    write_run(tmp_path / "run", findings, recipe="odd, size small", cited={"10.1/x": ("Cell",)})
     return tmp_path / "run"
 
 
