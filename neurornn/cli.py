@@ -67,15 +67,16 @@ def fit(
 ) -> None:
     """Run a fit recipe: train, measure, and write fit, tables and report.html."""
     from neurornn.citation import cited
-    from neurornn.claim import run_recipe
+    from neurornn.claim import card_of, run_recipe
     from neurornn.library import find
     from neurornn.page.kept import write_run
     from neurornn.recipe import load_fit_recipe
 
-    stem, digest = find("fits", name).stem, load_fit_recipe(name).sized(size).digest()
-    folder = out_dir if out_dir is not None else Path("runs") / stem
+    file, digest = find("fits", name), load_fit_recipe(name).sized(size).digest()
+    folder = out_dir if out_dir is not None else Path("runs") / file.stem
     findings = run_recipe(name, size=size, seed=seed, minutes=minutes, say=_say)
-    path = write_run(folder, findings, recipe=f"{stem}, size {size}, hash {digest}", cited=cited(name))
+    told = f"{file.stem}, size {size}, hash {digest}"
+    path = write_run(folder, findings, recipe=told, cited=cited(name), card=card_of(file, size, digest))
     for note in findings.notes:
         out.print(f"[yellow]{note}[/yellow]")
     _show(findings.quantities)

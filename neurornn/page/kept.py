@@ -22,7 +22,7 @@ from neurornn.fit.fit import TABLE
 from neurornn.latent import LatentFit
 from neurornn.latent.fit import FILE as LATENT
 from neurornn.page.build import AnyFit, Page, report
-from neurornn.page.section import Section, section
+from neurornn.page.section import Section, gates, section
 from neurornn.study import Findings
 
 FORMAT = 1
@@ -64,7 +64,12 @@ class _File:
 
 
 def write_run(
-    folder: Path, findings: Findings, *, recipe: str = "", cited: Mapping[str, Sequence[str]] | None = None
+    folder: Path,
+    findings: Findings,
+    *,
+    recipe: str = "",
+    cited: Mapping[str, Sequence[str]] | None = None,
+    card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write all that a study found into a folder: the fit, a table and a section a result, and the page.
 
@@ -73,6 +78,7 @@ def write_run(
         findings: of the study.
         recipe: which recipe, size and hash.
         cited: DOIs of the recipe, each with what it is cited for.
+        card: of the claim, plain data, where there is one of this recipe and size.
 
     Returns:
         The page, `folder/report.html`.
@@ -88,13 +94,15 @@ def write_run(
         {name: float(value) for name, value in findings.quantities.items()},
         {doi: tuple(users) for doi, users in (cited or {}).items()},
         recipe,
-        tuple(findings.parts),
+        (*findings.parts, "claim"),
     )
     write_whole(folder / ABOUT, json.dumps(asdict(about), indent=1).encode())
     findings.frame().to_csv(folder / "quantities.csv", index=False)
     for name, result in findings.parts.items():
         result.frame().to_csv(folder / f"{name}.csv")
         keep(folder, name, result)
+    if card is not None:
+        keep(folder, "claim", gates(card))
     return page_of(folder, fit=findings.fit).save(folder / "report.html")
 
 

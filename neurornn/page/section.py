@@ -99,6 +99,31 @@ def numbers(quantities: Mapping[str, float]) -> Section:
     return Section("quantities", "All numbers", (), methods, (), {}, (), shown, frame.to_csv(index=False))
 
 
+def gates(card: Mapping[str, Any]) -> Section:
+    """Return the card of a claim as a section: what each gate asked for, and what every seed gave.
+
+    Args:
+        card: as it lies beside its recipe, plain data.
+    """
+    seeds, versions = card["seeds"], card["versions"]
+    rows = [
+        {"gate": gate["quantity"], "needed": gate["needed"]}
+        | {f"seed {seed}": float(value) for seed, value in zip(seeds, gate["values"], strict=True)}
+        | {"median": float(gate["median"]), "holds": gate["pass"], "because": gate["because"]}
+        for gate in card["gates"]
+    ]
+    frame, n_held = pd.DataFrame(rows), sum(gate["pass"] for gate in card["gates"])
+    which = ", ".join(map(str, seeds))
+    methods = (
+        f"`neurornn check {card['claim']} --size {card['size']} --seeds {len(seeds)}`: everything trained and measured "
+        f"anew for each of the seeds {which}, by neurornn {versions['neurornn']} and torch {versions['torch']}. A gate "
+        f"holds where the median over seeds does; {n_held} of {len(rows)} do. The sections above are of one seed."
+    )
+    answers = {"seeds": f"Of the claim: {len(seeds)} trained networks or fits, seeds {which}."}
+    shown = table(frame, most=len(frame))
+    return Section("claim", title_of("claim"), (), methods, (), answers, (), shown, frame.to_csv(index=False))
+
+
 def _families(part: Any) -> tuple[str, ...]:
     family: str | None = getattr(part, "family", None)
     return tuple(getattr(part, "families", () if family is None else (family,)))

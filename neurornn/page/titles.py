@@ -1,6 +1,7 @@
 """Headings of the parts that studies and commands name."""
 
 TITLES = {
+    "claim": "The claim over seeds",
     "training": "Training",
     "tracking": "Does the network know where the animal is?",
     "beside": "Single units, brain beside model",

@@ -11,13 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from neurornn import report
+from neurornn.claim import card_of
 from neurornn.cli import app
 from neurornn.comparison.checklist import CHECKLIST, ENOUGH_FAMILIES
 from neurornn.errors import FitError
+from neurornn.library import find
 from neurornn.page.checklist import FILLED_BY, lines, verdict
 from neurornn.page.kept import keep, load_fit, load_network, page_of, write_run
 from neurornn.page.section import section
 from neurornn.page.table import table
+from neurornn.recipe import load_fit_recipe
 from neurornn.study import Findings
 from tests.page_parts import HOSTILE, Told, a_fit, a_lesion
 
@@ -174,6 +177,19 @@ def test_where_nothing_is_found_the_fix_is_named(tmp_path: Path) -> None:
     with pytest.raises(FitError, match=r"holds no fit and no results. Run `neurornn fit NAME --out "):
         page_of(tmp_path)
     assert run.invoke(app, ["report", str(tmp_path / "nowhere")]).exit_code == 2
+
+
+def test_a_claim_that_was_checked_shows_its_gates(tmp_path: Path) -> None:
+    recipe = find("fits", "timescales_spiking")
+    digest = load_fit_recipe(recipe).sized("small").digest()
+    card = card_of(recipe, "small", digest)
+    assert card is not None and card_of(recipe, "small", "other") is None and card_of(recipe, "full", digest) is None
+    write_run(tmp_path, Findings({}, parts={"odd": Told()}), card=card)
+    html = page_of(tmp_path).html
+    assert html.index('<h2 id="odd">') < html.index('<h2 id="claim">')
+    for gate in card["gates"]:
+        assert gate["quantity"] in html and gate["because"].split(",")[0] in html
+    assert "neurornn check timescales_spiking" in html and "3 trained networks" in rows_of(html)["seeds"]
 
 
 def test_a_command_that_needs_a_network_says_so(tmp_path: Path) -> None:
