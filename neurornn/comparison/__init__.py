@@ -7,6 +7,8 @@ from neurornn.comparison.bootstrap import bootstrap_median as bootstrap_median
 from neurornn.comparison.bootstrap import paired_p as paired_p
 from neurornn.comparison.bootstrap import rank_p as rank_p
 from neurornn.comparison.bootstrap import unpaired_p as unpaired_p
+from neurornn.comparison.canonical import CanonicalCorrelation as CanonicalCorrelation
+from neurornn.comparison.canonical import canonical_axes as canonical_axes
 from neurornn.comparison.ceiling import Reliability as Reliability
 from neurornn.comparison.ceiling import cc_norm_squared as cc_norm_squared
 from neurornn.comparison.ceiling import of_ceiling as of_ceiling
@@ -16,6 +18,8 @@ from neurornn.comparison.checklist import CHECKLIST as CHECKLIST
 from neurornn.comparison.checklist import FAMILIES as FAMILIES
 from neurornn.comparison.cka import DebiasedCKA as DebiasedCKA
 from neurornn.comparison.cka import debiased_cka as debiased_cka
+from neurornn.comparison.crossnobis import RepresentationalSimilarity as RepresentationalSimilarity
+from neurornn.comparison.crossnobis import crossnobis as crossnobis
 from neurornn.comparison.distributions import DistributionComparison as DistributionComparison
 from neurornn.comparison.distributions import UnitDistributions as UnitDistributions
 from neurornn.comparison.distributions import cliffs_delta as cliffs_delta
@@ -24,11 +28,20 @@ from neurornn.comparison.effective import decorrelation_lag as decorrelation_lag
 from neurornn.comparison.effective import n_independent as n_independent
 from neurornn.comparison.metric import AbstractMetric as AbstractMetric
 from neurornn.comparison.metric import AbstractPredictivity as AbstractPredictivity
+from neurornn.comparison.modes import ModeSimilarity as ModeSimilarity
+from neurornn.comparison.modes import chosen_delays as chosen_delays
+from neurornn.comparison.modes import delay_modes as delay_modes
+from neurornn.comparison.modes import eigenvalue_distance as eigenvalue_distance
 from neurornn.comparison.null import Nulls as Nulls
 from neurornn.comparison.null import Records as Records
 from neurornn.comparison.null import shifted_scores as shifted_scores
+from neurornn.comparison.pls import PLSPredictivity as PLSPredictivity
+from neurornn.comparison.pls import pls_paths as pls_paths
 from neurornn.comparison.poisson import PoissonPredictivity as PoissonPredictivity
 from neurornn.comparison.poisson import poisson_ridge as poisson_ridge
+from neurornn.comparison.procrustes import ProcrustesSimilarity as ProcrustesSimilarity
+from neurornn.comparison.procrustes import procrustes_rotation as procrustes_rotation
+from neurornn.comparison.procrustes import shape_distance as shape_distance
 from neurornn.comparison.regressors import Clock as Clock
 from neurornn.comparison.regressors import Moving as Moving
 from neurornn.comparison.regressors import Space as Space
@@ -36,3 +49,7 @@ from neurornn.comparison.regressors import splines as splines
 from neurornn.comparison.result import Comparison as Comparison
 from neurornn.comparison.ridge import RidgePredictivity as RidgePredictivity
 from neurornn.comparison.ridge import ridge_weights as ridge_weights
+from neurornn.comparison.surrogates import phase_randomised as phase_randomised
+from neurornn.comparison.surrogates import random_features as random_features
+from neurornn.comparison.surrogates import scrambled as scrambled
+from neurornn.comparison.surrogates import trial_shuffled as trial_shuffled

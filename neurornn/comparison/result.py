@@ -104,7 +104,7 @@ class Comparison:
         A key that is missing is a line that is not filled: one comparison asks one family of questions, holds no
         perturbation, and does not know what code was run.
         """
-        chosen = self.shifts["shift"].nunique()
+        chosen = len(np.unique(self.shifts["shift"].to_numpy(float)))
         nulls = [name for name in dict.fromkeys(map(kind, self.scores["source"])) if name not in ("model", "shifted")]
         known = {
             "split": self.split,
