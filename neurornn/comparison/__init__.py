@@ -53,3 +53,5 @@ from neurornn.comparison.surrogates import phase_randomised as phase_randomised
 from neurornn.comparison.surrogates import random_features as random_features
 from neurornn.comparison.surrogates import scrambled as scrambled
 from neurornn.comparison.surrogates import trial_shuffled as trial_shuffled
+from neurornn.comparison.unitwise import DimensionSimilarity as DimensionSimilarity
+from neurornn.comparison.unitwise import UnitSimilarity as UnitSimilarity

@@ -1,7 +1,7 @@
 """Model and brain in the same bins: what is compared, and what had to be left out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from neurornn import _check
 from neurornn.comparison.regressors import Clock, Space
 from neurornn.errors import RecordingError
 from neurornn.recording import Binned, Recording
+from neurornn.statistics.insilico import seen_counts
 from neurornn.statistics.movement import movement
 
 TENTHS = 10
@@ -79,6 +80,33 @@ class Aligned:
             got = f"NaN in {bad} of {len(values)}"
             _check.fail("compare", name, "recorded in every bin that is analysed", got, fix, error=RecordingError)
         return values
+
+
+def recorded_alike(
+    data: Aligned, networks: dict[str, np.ndarray], *, seed: int
+) -> tuple[Aligned, dict[str, np.ndarray]]:
+    """Return model and networks as they would have been recorded: as many units as the brain, through as many spikes.
+
+    Where the brain has no spikes, units are drawn and nothing else is done to them.
+
+    Args:
+        data: model and brain.
+        networks: activity of other networks in the same bins. Shapes `(bin, unit)`.
+        seed: of units, deal and spikes.
+    """
+
+    def seen(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        if data.counts:
+            return seen_counts(values, data.brain, seed=seed + k, spikes=data.model_counts)
+        varies = np.flatnonzero(values.std(axis=0) > 0)
+        n = min(data.brain.shape[1], len(varies))
+        chosen = np.sort(np.random.default_rng(seed + k).choice(varies, n, replace=False))
+        return values[:, chosen], chosen
+
+    model, chosen = seen(data.model, 0)
+    counts = data.counts or data.model_counts
+    others = {name: seen(values, 1 + k)[0] for k, (name, values) in enumerate(networks.items())}
+    return replace(data, model=model, model_units=data.model_units[chosen], model_counts=counts), others
 
 
 def _same_bins(recording: Recording, grid: np.ndarray, dt: float, name: str) -> Binned:

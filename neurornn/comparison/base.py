@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from neurornn import _check
-from neurornn.comparison.alignment import Aligned, Where, aligned
+from neurornn.comparison.alignment import Aligned, Where, aligned, recorded_alike
 from neurornn.comparison.ceiling import Reliability
 from neurornn.comparison.effective import decorrelation_lag, n_independent
 from neurornn.comparison.job import LEAST_RELIABLE, Job, Progress, lap_reliability
@@ -37,6 +37,7 @@ def compare(
     other_task: Sequence[Recording | Records] = (),
     where: Where | None = None,
     min_spikes: int = 50,
+    in_silico: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -64,6 +65,9 @@ def compare(
             where it is given.
         where: the bins to analyse: one value for each bin of `brain.binned(dt)`, or e.g. `Moving(20.0)`.
         min_spikes: units with fewer spikes in the analysed bins are set aside (and counted).
+        in_silico: whether networks are taken as they would have been recorded, for every metric that is no mapping: as
+            many units as the brain has, through Poisson spikes at its rates where it has spikes. Without it geometry
+            and distributions also tell how many units there are and how noisy they were.
         seed: of everything random.
         progress: told of every part that is done.
 
@@ -115,8 +119,12 @@ def compare(
     folds = _folds(data, n_folds, gap)
     shifts = nulls.shifts(len(data.times), dt, seed) if metric.paired else np.empty(0, dtype=np.int64)
     reliability = lap_reliability(data, seed=seed)
+    others = {name: data.also(one, name) for name, one in networks.items()}
+    silico = in_silico and metric.family != "mapping"
+    if silico:
+        data, others = recorded_alike(data, others, seed=seed)
     job = Job(metric, data, folds, shifts, reliability, nulls, seed, progress)
-    job.run({name: data.also(one, name) for name, one in networks.items()})
+    job.run(others)
     split = _split(metric, folds, measured=gap is None)
     missing = [] if fresh else ["untrained: the model is a recording, and no untrained recordings were given"]
     if data.space is None and not metric.of_units:
@@ -137,7 +145,8 @@ def compare(
         seed=seed,
         metric=metric,
         split=split,
-        methods=_methods(job, split, min_spikes=min_spikes),
+        in_silico=silico,
+        methods=_methods(job, split, min_spikes=min_spikes, silico=silico),
         references=(*metric.references, "10.1111/ecog.02881", "10.2307/2983611"),
     )
 
@@ -195,11 +204,15 @@ def _split(metric: AbstractMetric, folds: Folds, *, measured: bool) -> str:
     return f"{len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, {origin}."
 
 
-def _methods(job: Job, split: str, *, min_spikes: int) -> str:
+def _methods(job: Job, split: str, *, min_spikes: int, silico: bool) -> str:
     data = job.data
     kept, total = data.brain.shape[1], len(data.units)
     threshold = f"with at least {min_spikes} spikes" if data.counts else "that vary"
     back = "" if job.backward or job.metric.symmetric else " The model's units are no counts and were not predicted."
+    alike = ""
+    if silico:
+        spikes = ", through Poisson spikes at the rates of the brain's units" if data.counts else ""
+        alike = f" (networks recorded in silico: units drawn at random{spikes})"
     nulls = [f"{sum(kind(name) == what for name in job.names)} {words}" for what, words in WORDS.items()]
     nulls = [text for text in nulls if not text.startswith("0 ")]
     if not job.metric.of_units:
@@ -209,7 +222,7 @@ def _methods(job: Job, split: str, *, min_spikes: int) -> str:
         nulls.append(f"{len(job.shifts)} circular shifts of {job.shifts.min() * data.dt / 1000:.1f} s or more")
     return (
         f"{kept} of {total} units ({threshold} in {len(data.times)} bins of {data.dt:g} ms) and {data.model.shape[1]} "
-        f"model units. {split} {job.metric.sentence()} Nulls in the same folds: {'; '.join(nulls)}. "
+        f"model units{alike}. {split} {job.metric.sentence()} Nulls in the same folds: {'; '.join(nulls)}. "
         f"Intervals: bootstrap over units (2000 draws); p: one-sided Wilcoxon signed-rank over units (rank-sum where "
         f"the units are not the same), rank among shifts.{back} {_ceiling(data, job.reliability)}"
     )

@@ -32,6 +32,8 @@ from neurornn.statistics.grid import autocorrelogram as autocorrelogram
 from neurornn.statistics.heading import DirectionTuning as DirectionTuning
 from neurornn.statistics.heading import direction_tuning as direction_tuning
 from neurornn.statistics.heading import with_heading as with_heading
+from neurornn.statistics.insilico import in_silico as in_silico
+from neurornn.statistics.insilico import seen_counts as seen_counts
 from neurornn.statistics.laps import laps as laps
 from neurornn.statistics.likelihood import BitsPerSpike as BitsPerSpike
 from neurornn.statistics.likelihood import bits_per_spike as bits_per_spike

@@ -10,10 +10,12 @@ from scipy.signal import lfilter
 from neurornn import Recording
 from neurornn.comparison import (
     DebiasedCKA,
+    DimensionSimilarity,
     ModeSimilarity,
     Nulls,
     RepresentationalSimilarity,
     RidgePredictivity,
+    UnitSimilarity,
     compare,
     debiased_cka,
     phase_randomised,
@@ -22,6 +24,8 @@ from neurornn.comparison import (
     trial_shuffled,
 )
 from neurornn.errors import RecordingError
+from neurornn.statistics import in_silico
+from neurornn.statistics.folds import blocked_folds
 from tests.tolerances import FLOAT64
 
 FEW = RidgePredictivity(penalties=(0.001, 0.1, 10.0, 1000.0), n_inner=2)
@@ -149,3 +153,73 @@ def test_a_metric_of_motion_has_no_shifts():
     assert {"scrambled 0", "random features 1", "behaviour", "time"} <= set(found.scores["source"])
     assert "circular" not in found.methods and "circular" not in found.checklist["nulls"]
     assert not found.summary().empty
+
+
+def spiking(rates, seed=0, dt=100.0):
+    """Poisson spikes of units at these rates, Hz, for each bin of `dt` ms."""
+    rng = np.random.default_rng(seed)
+    spikes = []
+    for column in rates.T:
+        n = rng.poisson(column * dt / 1000.0)
+        spikes.append(np.sort((np.repeat(np.arange(len(n)), n) + rng.random(n.sum())) * dt))
+    return Recording(0.0, len(rates) * dt, spikes=spikes)
+
+
+def walk(seed, n_bins=2000, n_units=40):
+    """A network of slow rates, positive."""
+    rng = np.random.default_rng(seed)
+    slow = lfilter([1.0], [1.0, -0.9], rng.normal(size=(n_bins, 4)), axis=0)
+    values = np.exp(0.3 * slow @ rng.normal(size=(4, n_units)))
+    return Recording(0.0, n_bins * 100.0, activity=values, dt=100.0)
+
+
+def test_a_network_recorded_in_silico_is_matched_in_units_and_rates():
+    network = walk(0)
+    brain = spiking(np.full((2000, 12), 1.0) * np.linspace(2, 20, 12))
+    seen = in_silico(network, brain, seed=0)
+    assert seen.n_units == 12 and seen.spikes is not None and seen.source["observed_seed"] >= 0
+    np.testing.assert_allclose(np.sort(seen.rates()), np.sort(brain.rates()), rtol=0.15)
+    again = in_silico(network, brain, seed=0)
+    np.testing.assert_array_equal(seen.spikes[0], again.spikes[0])
+    assert in_silico(network, brain, seed=0, n_units=30).n_units == 30
+    thinned = in_silico(spiking(np.full((2000, 20), 30.0)), brain, seed=0)
+    np.testing.assert_allclose(np.sort(thinned.rates()), np.sort(brain.rates()), rtol=0.2)
+    with pytest.raises(RecordingError, match="in_silico: `model` must be of 12 active units or more; got 4"):
+        in_silico(walk(0, n_units=4), brain, seed=0)
+    with pytest.raises(RecordingError, match="in_silico: `brain` must be of spikes"):
+        in_silico(network, network, seed=0)
+    with pytest.raises(ValueError, match="in_silico: `n_units` must be a whole number, 0 or above"):
+        in_silico(network, brain, seed=0, n_units=-1)
+
+
+def test_trap_rates_beside_spikes_look_unlike_what_they_are():
+    """The same network twice, as rates and recorded: dimensions and correlations agree only once both are seen."""
+    network = walk(0)
+    brain = in_silico(network, spiking(np.full((2000, 25), 4.0)), seed=5)
+    told = {"untrained": [walk(7)], "dt": 100.0, "gap": 0.0, "nulls": Nulls(n_surrogates=1), "min_spikes": 10}
+    for metric, measure in ((DimensionSimilarity(), "dimension"), (UnitSimilarity(), "pairwise")):
+        raw, matched = (compare(network, brain, metric, in_silico=way, **told) for way in (False, True))
+        before, after = (one.of("model", measure, direction="both").item() for one in (raw, matched))
+        assert before < after - 0.15 and after > 0.75, (measure, before, after)
+        assert matched.n_model_units == 25 and "recorded in silico" in matched.methods
+        assert "rates, through spikes" in matched.checklist["matched"] and "matched" not in raw.checklist
+        assert matched.complete and {"scrambled 0", "untrained 0", "model"} == set(matched.scores["source"])
+
+
+def test_without_spikes_only_units_are_matched():
+    found = judged(choices(1, n_units=30), choices(2), DebiasedCKA())
+    assert found.n_model_units == found.n_units == 10 and "matched" in found.checklist
+    assert "Poisson" not in found.methods
+
+
+def test_unit_statistics_are_those_of_the_units():
+    counts = np.random.default_rng(0).poisson(3.0, size=(4000, 40)).astype(float)
+    found = UnitSimilarity()._statistics(counts, np.arange(4000.0))
+    assert abs(np.median(found["fano"]) - 1) < 0.05 and np.max(np.abs(found["coupling"])) < 0.1
+    np.testing.assert_allclose(found["pairwise"], np.corrcoef(counts.T)[np.triu_indices(40, 1)], atol=1e-9)
+    sampled = UnitSimilarity()._statistics(counts + 0.5, np.arange(4000.0))
+    assert np.isnan(sampled["fano"]).all()
+    few = UnitSimilarity().held_out(counts[:, :3], counts, blocked_folds(np.arange(4000.0), 2))
+    assert np.isnan(few["timescale"]).all()
+    with pytest.raises(ValueError, match="UnitSimilarity: `least` must be a whole number, 2 or above"):
+        UnitSimilarity(least=1)
