@@ -18,6 +18,7 @@ from neurornn.comparison.checklist import CHECKLIST as CHECKLIST
 from neurornn.comparison.checklist import FAMILIES as FAMILIES
 from neurornn.comparison.cka import DebiasedCKA as DebiasedCKA
 from neurornn.comparison.cka import debiased_cka as debiased_cka
+from neurornn.comparison.comparisons import Comparisons as Comparisons
 from neurornn.comparison.crossnobis import RepresentationalSimilarity as RepresentationalSimilarity
 from neurornn.comparison.crossnobis import crossnobis as crossnobis
 from neurornn.comparison.distributions import DistributionComparison as DistributionComparison
@@ -26,6 +27,11 @@ from neurornn.comparison.distributions import cliffs_delta as cliffs_delta
 from neurornn.comparison.dynamic import DynamicSimilarity as DynamicSimilarity
 from neurornn.comparison.effective import decorrelation_lag as decorrelation_lag
 from neurornn.comparison.effective import n_independent as n_independent
+from neurornn.comparison.hierarchy import hierarchical_bootstrap as hierarchical_bootstrap
+from neurornn.comparison.hierarchy import holm as holm
+from neurornn.comparison.hierarchy import regrouping_p as regrouping_p
+from neurornn.comparison.hierarchy import sign_flip_p as sign_flip_p
+from neurornn.comparison.many import compare_all as compare_all
 from neurornn.comparison.metric import AbstractMetric as AbstractMetric
 from neurornn.comparison.metric import AbstractPredictivity as AbstractPredictivity
 from neurornn.comparison.modes import ModeSimilarity as ModeSimilarity

@@ -81,10 +81,24 @@ class Aligned:
             _check.fail("compare", name, "recorded in every bin that is analysed", got, fix, error=RecordingError)
         return values
 
+    def animal(self, other: Recording, name: str) -> Float[np.ndarray, "bin unit"]:
+        """Return the activity of another animal in the same bins: the units that were recorded throughout and vary.
+
+        Raises:
+            RecordingError: if it has other bins, or no such unit.
+        """
+        values = _same_bins(other, self.grid, self.dt, name).values[self.keep]
+        known = np.isfinite(values).all(axis=0)
+        whole = known & (np.where(known, values, 0.0).std(axis=0) > 0)
+        if not whole.any():
+            must = "with a unit that was recorded throughout and varies"
+            _check.fail("compare", name, must, f"{values.shape[1]} without", error=RecordingError)
+        return values[:, whole]
+
 
 def recorded_alike(
-    data: Aligned, networks: dict[str, np.ndarray], *, seed: int
-) -> tuple[Aligned, dict[str, np.ndarray]]:
+    data: Aligned, networks: dict[str, np.ndarray], animals: dict[str, np.ndarray], *, seed: int
+) -> tuple[Aligned, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return model and networks as they would have been recorded: as many units as the brain, through as many spikes.
 
     Where the brain has no spikes, units are drawn and nothing else is done to them.
@@ -92,21 +106,23 @@ def recorded_alike(
     Args:
         data: model and brain.
         networks: activity of other networks in the same bins. Shapes `(bin, unit)`.
+        animals: activity of other animals: units are drawn from them, too.
         seed: of units, deal and spikes.
     """
 
-    def seen(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def seen(values: np.ndarray, k: int, counts: bool) -> tuple[np.ndarray, np.ndarray]:
         if data.counts:
-            return seen_counts(values, data.brain, seed=seed + k, spikes=data.model_counts)
+            return seen_counts(values, data.brain, seed=seed + k, spikes=counts)
         varies = np.flatnonzero(values.std(axis=0) > 0)
         n = min(data.brain.shape[1], len(varies))
         chosen = np.sort(np.random.default_rng(seed + k).choice(varies, n, replace=False))
         return values[:, chosen], chosen
 
-    model, chosen = seen(data.model, 0)
+    model, chosen = seen(data.model, 0, data.model_counts)
+    others = {name: seen(values, 1 + k, data.model_counts)[0] for k, (name, values) in enumerate(networks.items())}
+    herd = {name: seen(values, 1 + k, data.counts)[0] for k, (name, values) in enumerate(animals.items())}
     counts = data.counts or data.model_counts
-    others = {name: seen(values, 1 + k)[0] for k, (name, values) in enumerate(networks.items())}
-    return replace(data, model=model, model_units=data.model_units[chosen], model_counts=counts), others
+    return replace(data, model=model, model_units=data.model_units[chosen], model_counts=counts), others, herd
 
 
 def _same_bins(recording: Recording, grid: np.ndarray, dt: float, name: str) -> Binned:

@@ -1,6 +1,8 @@
 """Compare a model with a brain: held-out scores, and what they must beat."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,16 @@ from neurornn import _check
 from neurornn.comparison.alignment import Aligned, Where, aligned, recorded_alike
 from neurornn.comparison.ceiling import Reliability
 from neurornn.comparison.effective import decorrelation_lag, n_independent
-from neurornn.comparison.job import LEAST_RELIABLE, Job, Progress, lap_reliability
+from neurornn.comparison.job import LEAST_RELIABLE, Job, Memory, Progress, lap_reliability
 from neurornn.comparison.metric import AbstractMetric
 from neurornn.comparison.null import DEFAULT, Nulls, Records
 from neurornn.comparison.result import Comparison, kind
 from neurornn.comparison.ridge import RidgePredictivity
 from neurornn.recording import Recording
 from neurornn.statistics.folds import Folds, blocked_folds
+
+NOTHING: Mapping[str, Sequence[Recording | Records]] = MappingProxyType({})
+"""No networks beside the model and the untrained ones."""
 
 GAP_TIMES = 3.0
 """The gap in autocorrelation times: three leave 5 % of an exponential correlation."""
@@ -34,12 +39,14 @@ def compare(
     conditions: Sequence[str] = (),
     untrained: Sequence[Recording] = (),
     n_untrained: int = 5,
-    other_task: Sequence[Recording | Records] = (),
+    beside: Mapping[str, Sequence[Recording | Records]] = NOTHING,
+    animals: Sequence[Recording] = (),
     where: Where | None = None,
     min_spikes: int = 50,
     in_silico: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
+    memory: Memory | None = None,
 ) -> Comparison:
     """Return how well a model's units tell a brain's units on held-out stretches of time, beside every null.
 
@@ -61,8 +68,10 @@ def compare(
         untrained: recordings of untrained networks, where `model` is a recording. Without them the comparison is not
             `complete`.
         n_untrained: how many untrained networks to make, where `model` can make them.
-        other_task: networks trained on something else, or recordings of them on the brain's clock: a null that is run
-            where it is given.
+        beside: further networks, by kind (`{"other task": [...]}`), or recordings of them on the brain's clock. They
+            are scored like the untrained ones.
+        animals: recordings of other animals on the same clock with the same trials. How well they tell this brain, by
+            the same metric and folds, is a ceiling that no model need pass.
         where: the bins to analyse: one value for each bin of `brain.binned(dt)`, or e.g. `Moving(20.0)`.
         min_spikes: units with fewer spikes in the analysed bins are set aside (and counted).
         in_silico: whether networks are taken as they would have been recorded, for every metric that is no mapping: as
@@ -70,6 +79,8 @@ def compare(
             and distributions also tell how many units there are and how noisy they were.
         seed: of everything random.
         progress: told of every part that is done.
+        memory: scores that do not change with the model (untrained networks, behaviour, time), kept here and taken from
+            here: for several calls that differ in nothing but the model.
 
     Returns:
         The scores in both directions (in one, for a symmetric metric), with nulls, ceiling and methods.
@@ -115,16 +126,18 @@ def compare(
     if not isinstance(model, Recording):
         fresh += [model.untrained(seed + 1 + k).record(brain, seed=seed) for k in range(n_untrained)]
     networks = {f"untrained {k}": one for k, one in enumerate(fresh)}
-    networks |= {f"other task {k}": _recorded(one, brain, seed) for k, one in enumerate(other_task)}
+    for name, several in beside.items():
+        networks |= {f"{name} {k}": _recorded(one, brain, seed) for k, one in enumerate(several)}
     folds = _folds(data, n_folds, gap)
     shifts = nulls.shifts(len(data.times), dt, seed) if metric.paired else np.empty(0, dtype=np.int64)
     reliability = lap_reliability(data, seed=seed)
     others = {name: data.also(one, name) for name, one in networks.items()}
+    herd = {f"animal {k}": data.animal(one, f"animal {k}") for k, one in enumerate(animals)}
     silico = in_silico and metric.family != "mapping"
     if silico:
-        data, others = recorded_alike(data, others, seed=seed)
-    job = Job(metric, data, folds, shifts, reliability, nulls, seed, progress)
-    job.run(others)
+        data, others, herd = recorded_alike(data, others, herd, seed=seed)
+    job = Job(metric, data, folds, shifts, reliability, nulls, seed, progress, {} if memory is None else memory)
+    job.run(others, herd)
     split = _split(metric, folds, measured=gap is None)
     missing = [] if fresh else ["untrained: the model is a recording, and no untrained recordings were given"]
     if data.space is None and not metric.of_units:
@@ -213,8 +226,8 @@ def _methods(job: Job, split: str, *, min_spikes: int, silico: bool) -> str:
     if silico:
         spikes = ", through Poisson spikes at the rates of the brain's units" if data.counts else ""
         alike = f" (networks recorded in silico: units drawn at random{spikes})"
-    nulls = [f"{sum(kind(name) == what for name in job.names)} {words}" for what, words in WORDS.items()]
-    nulls = [text for text in nulls if not text.startswith("0 ")]
+    counted = Counter(kind(name) for name in job.names)
+    nulls = [f"{n} {WORDS.get(name, f'networks ({name})')}" for name, n in counted.items() if name not in PLAIN]
     if not job.metric.of_units:
         nulls.append("time of session and trial")
         nulls += ["position x direction and speed, or conditions"] if data.space is not None else []
@@ -228,9 +241,13 @@ def _methods(job: Job, split: str, *, min_spikes: int, silico: bool) -> str:
     )
 
 
+PLAIN = ("model", "behaviour", "time", "behaviour+model", "shifted")
+"""Sources of which there is one."""
+
 WORDS = {
     "untrained": "untrained networks",
     "other task": "networks trained on another task",
+    "animal": "other animals (a ceiling)",
     "phase-randomised": "phase-randomised copies of the model",
     "trial-shuffled": "copies with trials exchanged",
     "random features": "sets of random features with the model's spectra",

@@ -17,6 +17,9 @@ from neurornn.statistics.folds import Folds
 LEAST_RELIABLE = 0.3
 """Units whose maps are less reliable get no score relative to the ceiling: the quotient is all noise."""
 
+Memory = dict[tuple[str, str], list[pd.DataFrame]]
+"""Scores of sources that are the same whichever model they stand beside, by source and direction."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is computed, how many parts are done, and how many there are."""
 
@@ -33,6 +36,8 @@ class Job:
     nulls: Nulls
     seed: int
     progress: Progress | None
+    memory: Memory
+    steady: set[str] = field(default_factory=set)
     scores: list[pd.DataFrame] = field(default_factory=list)
     shifted: list[pd.DataFrame] = field(default_factory=list)
 
@@ -41,13 +46,15 @@ class Job:
         """Whether the model's units are predicted too."""
         return not self.metric.symmetric and (self.data.model_counts or not self.metric.counts_only)
 
-    def run(self, networks: dict[str, np.ndarray]) -> None:
+    def run(self, networks: dict[str, np.ndarray], animals: dict[str, np.ndarray]) -> None:
         """Score every source in every direction.
 
         Args:
-            networks: activity in the analysed bins of networks that are nulls, by name. Shapes `(bin, unit)`.
+            networks: activity in the analysed bins of networks beside the model, by name. Shapes `(bin, unit)`.
+            animals: the same of other animals, which nothing is predicted of.
         """
-        forward = self._forward(networks)
+        forward = self._forward(networks | animals)
+        self.steady = {*networks, *animals, "behaviour", "time"}
         backward = self._backward(networks) if self.backward else []
         moved = [forward[0], *backward[:1]] if self.metric.paired else []
         n_parts = len(forward) + len(backward) + len(moved)
@@ -102,6 +109,15 @@ class Job:
             self.progress(what, done, total)
 
     def _score(self, part: "Part") -> None:
+        place = (part.source, part.direction)
+        if part.source not in self.steady or (part.direction == TO_MODEL and part.source in ("behaviour", "time")):
+            self.scores += self._scored(part)
+            return
+        if place not in self.memory:
+            self.memory[place] = self._scored(part)
+        self.scores += self.memory[place]
+
+    def _scored(self, part: "Part") -> list[pd.DataFrame]:
         if isinstance(self.metric, AbstractPredictivity):
             told = self.metric.predicted(part.x, part.y, self.folds, dt=part.dt, bands=part.bands)
             scores = self.metric.scores(told, part.dt)
@@ -110,7 +126,7 @@ class Job:
         else:
             told = {"dt": part.dt, "bands": part.bands, "labels": self.data.labels}
             scores = dict(self.metric.held_out(part.x, part.y, self.folds, **told))
-        self.scores += [self._table(part, part.source, measure, values) for measure, values in scores.items()]
+        return [self._table(part, part.source, measure, values) for measure, values in scores.items()]
 
     def _shift(self, part: "Part") -> None:
         told = {"dt": part.dt, "labels": self.data.labels}

@@ -33,6 +33,16 @@ class AbstractMetric(ABC):
     counts_only: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]]
 
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return type(self).__name__
+
+    @property
+    def headline(self) -> str:
+        """The measure that stands for the others in a table of several metrics."""
+        return self.measures[0]
+
     @abstractmethod
     def held_out(
         self,
@@ -141,6 +151,10 @@ class AbstractPredictivity(AbstractMetric):
     symmetric = False
     n_inner: int
     floor: float
+
+    @property
+    def headline(self) -> str:
+        return "r"
 
     @abstractmethod
     def fit(

@@ -134,7 +134,7 @@ def test_a_model_that_knows_single_trials_beats_its_own_trials_exchanged():
 
 def test_networks_of_another_task_stand_beside_the_model():
     other = choices(3)
-    found = judged(choices(1), choices(2), DebiasedCKA(), other_task=[other, replace(other)])
+    found = judged(choices(1), choices(2), DebiasedCKA(), beside={"other task": [other, replace(other)]})
     assert {"other task 0", "other task 1"} <= set(found.scores["source"])
     assert "2 networks trained on another task" in found.methods
     assert "other task" in found.checklist["nulls"]
