@@ -165,6 +165,7 @@ from .statistics import direction_tuning as direction_tuning
 from .statistics import demixed_pca as demixed_pca
 from .statistics import drift_field as drift_field
 from .statistics import encode as encode
+from .statistics import in_silico as in_silico
 from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales
 from .statistics import jpca as jpca
@@ -224,15 +225,24 @@ from .dynamics import visited_states as visited_states
 
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric
+from .comparison import CanonicalCorrelation as CanonicalCorrelation
 from .comparison import Comparison as Comparison
+from .comparison import Comparisons as Comparisons
 from .comparison import DebiasedCKA as DebiasedCKA
+from .comparison import DimensionSimilarity as DimensionSimilarity
 from .comparison import DynamicSimilarity as DynamicSimilarity
+from .comparison import ModeSimilarity as ModeSimilarity
 from .comparison import Moving as Moving
 from .comparison import Nulls as Nulls
+from .comparison import PLSPredictivity as PLSPredictivity
 from .comparison import PoissonPredictivity as PoissonPredictivity
+from .comparison import ProcrustesSimilarity as ProcrustesSimilarity
+from .comparison import RepresentationalSimilarity as RepresentationalSimilarity
 from .comparison import RidgePredictivity as RidgePredictivity
 from .comparison import UnitDistributions as UnitDistributions
+from .comparison import UnitSimilarity as UnitSimilarity
 from .comparison import compare as compare
+from .comparison import compare_all as compare_all
 
 # What a network spends
 from .energy import Energy as Energy

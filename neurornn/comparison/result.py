@@ -45,6 +45,7 @@ class Comparison:
         seed: of the shifts, the untrained networks and the bootstrap.
         metric: what was scored, with its settings.
         split: what was held out, and how the gap was chosen, in a sentence.
+        in_silico: whether the networks were taken as they would have been recorded.
         methods: what was done, in plain sentences.
         references: DOIs.
     """
@@ -64,6 +65,7 @@ class Comparison:
     seed: int
     metric: AbstractMetric
     split: str
+    in_silico: bool
     methods: str
     references: tuple[str, ...]
 
@@ -104,7 +106,7 @@ class Comparison:
         A key that is missing is a line that is not filled: one comparison asks one family of questions, holds no
         perturbation, and does not know what code was run.
         """
-        chosen = self.shifts["shift"].nunique()
+        chosen = len(np.unique(self.shifts["shift"].to_numpy(float)))
         nulls = [name for name in dict.fromkeys(map(kind, self.scores["source"])) if name not in ("model", "shifted")]
         known = {
             "split": self.split,
@@ -118,12 +120,14 @@ class Comparison:
             known["ceiling"] = self.ceiling
         if self.complete:
             known["nulls"] = f"{', '.join(nulls)}; {chosen} circular shifts." if chosen else f"{', '.join(nulls)}."
-        if self.n_model_units == self.n_units or self.family == "mapping":
-            beside = "the untrained networks have as many" if self.n_model_units != self.n_units else "matched"
-            known["matched"] = (
-                f"{self.n_bins} bins of {self.dt:g} ms on both sides; {self.n_model_units} model units for "
-                f"{self.n_units} ({beside})."
-            )
+        sizes = (
+            f"{self.n_bins} bins of {self.dt:g} ms on both sides; {self.n_model_units} model units for {self.n_units}"
+        )
+        if self.family == "mapping":
+            known["matched"] = f"{sizes} (each null network has as many as the model)."
+        elif self.in_silico and self.n_model_units == self.n_units:
+            rates = " and their rates, through spikes" if "n_spikes" in self.units else ""
+            known["matched"] = f"{sizes}{rates}."
         return {key: known[key] for key in CHECKLIST if key in known}
 
     @property
