@@ -23,7 +23,8 @@ from neurornn.encoding import (
     score_rates,
 )
 from neurornn.errors import Diverged, FitError, NotConverged, RecordingError
-from neurornn.fit import EncodingFit, as_recording
+from neurornn.fit import EncodingFit, OneCycle, as_recording
+from neurornn.fit.encode import _Course
 from neurornn.statistics import spike_trains
 
 
@@ -146,6 +147,38 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         assert tensor.equal(resumed.model.state_dict()[name]), name
     with pytest.raises(FitError, match=r"belongs to another training: `fit\.length` is 50 in the checkpoint, 60 asked"):
         fit_encoding(small(), evoked, epochs=4, checkpoint=path, **{**settings, "length": 60})
+
+
+def test_a_fit_along_a_schedule_takes_every_epoch_and_goes_on_where_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evoked, cycle = heard(1500), OneCycle(peak=0.25)
+    settings = {
+        "epochs": 6, "length": 50, "batch": 8, "seed": 3, "schedule": cycle, "patience": 1, "learning_rate": 0.03,
+        "progress": False,
+    }  # fmt: skip
+    whole = fit_encoding(small(), evoked, **settings)
+    n_steps = int(np.ceil(1200 * 0.9 / 50 / 8))
+    last_of_epoch = [0.03 * cycle.factor(step, 6 * n_steps) for step in range(n_steps - 1, 6 * n_steps, n_steps)]
+    np.testing.assert_allclose(whole.history["learning_rate"], last_of_epoch)
+    path, save = tmp_path / "half.safetensors", _Course.save
+
+    def killed(self: _Course, path: Path, recipe: dict) -> None:
+        save(self, path, recipe)
+        if len(self.rows) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Course, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit_encoding(small(), evoked, checkpoint=path, **settings)
+    monkeypatch.setattr(_Course, "save", save)
+    resumed = fit_encoding(small(), evoked, checkpoint=path, **settings)
+    pd.testing.assert_frame_equal(whole.history, resumed.history)
+    for name, tensor in whole.model.state_dict().items():
+        assert tensor.equal(resumed.model.state_dict()[name]), name
+    assert EncodingFit.load(whole.save(tmp_path)).recipe["fit"]["schedule"]["type"] == "OneCycle"
+    with pytest.raises(FitError, match=r"belongs to another training: `fit\.epochs` is 6 in the checkpoint, 9 asked"):
+        fit_encoding(small(), evoked, checkpoint=path, **{**settings, "epochs": 9})
 
 
 def test_early_stopping_puts_the_best_weights_back() -> None:
