@@ -195,8 +195,15 @@ from .encoding import TemporalConv as TemporalConv
 from .encoding import contiguous_split as contiguous_split
 from .encoding import poisson_glm as poisson_glm
 from .encoding import score_rates as score_rates
+from .fit import FORCE as FORCE
+from .fit import AbstractConstraint as AbstractConstraint
+from .fit import ConstrainedFit as ConstrainedFit
+from .fit import Descent as Descent
 from .fit import EncodingFit as EncodingFit
+from .fit import RateScores as RateScores
+from .fit import RateTrials as RateTrials
 from .fit import fit_encoding as fit_encoding
+from .fit import fit_rates as fit_rates
 from .latent import LatentFit as LatentFit
 from .latent import SequentialLatent as SequentialLatent
 from .latent import fit_latent as fit_latent
