@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from neurornn.fit import EncodingFit, Fit
+from neurornn.fit import ConstrainedFit, EncodingFit, Fit
 from neurornn.fit.provenance import versions
 from neurornn.latent import LatentFit
 from neurornn.plot import Figure, figures
@@ -50,6 +50,7 @@ TITLES = {
     "whitenoise": "Trained on white noise",
     "naturalscene": "Trained on natural scenes",
     "co-smoothing": "Units that were not read, in blocks that were not seen",
+    "constrained": "Neurons of laps that were not seen, by a network that runs by itself",
     "deviance": "The oddball",
     "sparing": "Spikes over a sequence",
     "economy": "What sequences cost",
@@ -91,7 +92,7 @@ class _Section:
 
 
 def report(
-    fit: Fit | EncodingFit | LatentFit | None,
+    fit: Fit | EncodingFit | LatentFit | ConstrainedFit | None,
     *,
     title: str = "",
     notes: Sequence[str] = (),
@@ -149,21 +150,23 @@ def _section(name: str, part: Any) -> _Section:
     )
 
 
-def _named(fit: Fit | EncodingFit | LatentFit | None) -> str:
+def _named(fit: Fit | EncodingFit | LatentFit | ConstrainedFit | None) -> str:
     if fit is None:
         return "Results"
     if isinstance(fit, EncodingFit):
         return f"{type(fit.model).__name__} of {len(fit.units)} neurons"
     if isinstance(fit, LatentFit):
         return f"Latent model of {fit.model.n_out} neurons"
+    if isinstance(fit, ConstrainedFit):
+        return f"Data-constrained network of {len(fit.units)} neurons"
     return f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
 
 
-def _facts(fit: Fit | EncodingFit | LatentFit | None) -> list[tuple[str, str]]:
+def _facts(fit: Fit | EncodingFit | LatentFit | ConstrainedFit | None) -> list[tuple[str, str]]:
     """Return what a reader needs to make the network again."""
     if fit is None:
         return list(versions().items())
-    parts = ("network", "task", "model", "fit")
+    parts = ("network", "task", "model", "method", "fit")
     facts = [(part, repr(fit.recipe[part])) for part in parts if part in fit.recipe]
     facts.append(("seed", str(fit.seed)))
     facts.extend((name, str(value)) for name, value in fit.versions.items())
