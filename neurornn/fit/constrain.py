@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Int
 
 from neurornn import _check
 from neurornn.cell.rate import LeakyRate
@@ -26,8 +27,8 @@ def fit_rates(
     trials: RateTrials,
     method: AbstractConstraint | None = None,
     *,
-    train: Sequence[int],
-    validation: Sequence[int] = (),
+    train: Sequence[int] | Int[np.ndarray, " teach"],
+    validation: Sequence[int] | Int[np.ndarray, " judge"] = (),
     peak: float = 0.8,
     scale: float | None = None,
     seed: int = 0,
@@ -111,7 +112,7 @@ def fit_rates(
     )
 
 
-def _trials(owner: str, name: str, some: Sequence[int], trials: RateTrials) -> np.ndarray:
+def _trials(owner: str, name: str, some: Sequence[int] | np.ndarray, trials: RateTrials) -> np.ndarray:
     found = np.asarray(some, dtype=np.int64)
     if (name == "train" and len(found) == 0) or np.any((found < 0) | (found >= trials.n_trials)):
         _check.fail(owner, name, f"trials, numbered 0 to {trials.n_trials - 1}", list(some)[:8])

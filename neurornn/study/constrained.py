@@ -143,7 +143,9 @@ class ConstrainedStudy(AbstractStudy):
             named = recording.epochs[recording.epochs["name"] == self.epoch] if len(recording.epochs) else []
             if len(named) == 0:
                 fix = "Leave it empty for the whole session."
-                _check.fail("ConstrainedStudy", "epoch", "one of the recording's", self.epoch, fix, error=RecordingError)
+                _check.fail(
+                    "ConstrainedStudy", "epoch", "one of the recording's", self.epoch, fix, error=RecordingError
+                )
             recording = recording.between(float(named["start"].iloc[0]), float(named["stop"].iloc[0]))
         ran = laps(recording, position=self.position)
         ran = ran[ran["stop"] - ran["start"] <= self.longest].reset_index(drop=True)
@@ -174,7 +176,7 @@ class ConstrainedStudy(AbstractStudy):
             f"Spikes in bins of {self.dt:g} ms, smoothed by a Gaussian of {self.smoothing:g} ms within laps, "
             f"{trials.n_units} neurons, one unit each ({self.nonlinearity}, {self.tau:g} ms). {len(teach)} laps teach, "
             f"{len(judge)} judge, {len(held)} are held out: every fifth. There the network starts at the rates of the "
-            f"first bin and is told nothing more of the neurons; {2 * self.bumps} place inputs say where the animal is. "
+            f"first bin and is told no more of the neurons; {2 * self.bumps} place inputs say where the animal is. "
             "pVar is 1 less the squared error over that of each neuron's training mean, without first bins. Inputs "
             "alone: ridge regression on the same inputs, from the laps that teach or judge, its penalty chosen within "
             "them."
