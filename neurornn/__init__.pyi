@@ -176,6 +176,7 @@ from .statistics import observe as observe
 from .statistics import participation_ratio as participation_ratio
 from .statistics import rate_maps as rate_maps
 from .statistics import remapping as remapping
+from .statistics import save_scores as save_scores
 from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap

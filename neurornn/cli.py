@@ -71,7 +71,10 @@ def fit(
     if findings.fit is not None:
         findings.fit.save(folder / "fit")
     for part, result in findings.parts.items():
-        result.frame().to_csv(folder / f"{part}.csv")
+        if hasattr(result, "write_tables"):
+            result.write_tables(folder, part)
+        else:
+            result.frame().to_csv(folder / f"{part}.csv")
     findings.frame().to_csv(folder / "quantities.csv", index=False)
     page = report(
         findings.fit, title=findings.title, notes=findings.notes, headline=findings.headline, **findings.parts

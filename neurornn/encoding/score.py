@@ -1,10 +1,7 @@
 """The score of every unit: what a model predicts against what was recorded, beside its null and its ceiling."""
 
-import json
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +11,7 @@ from neurornn.statistics.likelihood import bits_per_spike
 from neurornn.statistics.reliability import Ceiling, ceiling
 from neurornn.statistics.repeats import Responses, cc_norm, feve, mean_response, variability
 from neurornn.statistics.scores import deviance_r2, known_correlation, mcfadden_r2, psth_r2
+from neurornn.statistics.tables import save_scores
 
 FLOOR = 1e-3
 """The least rate in a likelihood, Hz: low enough not to touch what a fitted model says of silence."""
@@ -74,27 +72,9 @@ class EncodingScores:
         found = {name: self.median(name) for name in columns}
         return pd.DataFrame({"median": found}).rename_axis(f"{self.kept_text}")
 
-    def save(self, folder: str | Path, name: str = "scores") -> list[Path]:
-        """Write the table as CSV, JSON, and Parquet where pyarrow is installed (JSON says whether it was)."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = [folder / f"{name}.csv", folder / f"{name}.json"]
-        self.table.to_csv(written[0])
-        parquet = find_spec("pyarrow") is not None
-        rows = self.table.reset_index().to_dict("records")
-        told = {
-            "kept": int(self.kept.sum()),
-            "total": len(self.table),
-            "methods": self.methods,
-            "medians": {name: _plain(self.median(name)) for name in self.table.columns if name != "kept"},
-            "units": [{key: _plain(value) for key, value in row.items()} for row in rows],
-            "parquet": f"{name}.parquet" if parquet else "not written: pyarrow is not installed",
-        }
-        written[1].write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        if parquet:
-            written.append(folder / f"{name}.parquet")
-            self.table.to_parquet(written[-1])
-        return written
+    def save(self, folder: str | Path, name: str = "scores", *, parquet: bool = False) -> list[Path]:
+        """Write the table as CSV, JSON and Parquet: see `save_scores`."""
+        return save_scores(self.table, folder, name, methods=self.methods, parquet=parquet)
 
 
 def score_rates(
@@ -175,9 +155,3 @@ def score_rates(
         f"than {filtered} are set aside: {int(reliable.sum())} of {n_units} kept. {best.note}"
     ).strip()
     return EncodingScores(table, best, psth, mean, counts, dt, methods)
-
-
-def _plain(value: Any) -> Any:
-    """Return a number as JSON takes it: NaN as null, numpy's as Python's own."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not np.isfinite(value) else value

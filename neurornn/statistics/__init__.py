@@ -71,6 +71,7 @@ from neurornn.statistics.subspace import participation_ratio as participation_ra
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
 from neurornn.statistics.synchrony import Correlations as Correlations
 from neurornn.statistics.synchrony import correlations as correlations
+from neurornn.statistics.tables import save_scores as save_scores
 from neurornn.statistics.timescale import Timescales as Timescales
 from neurornn.statistics.timescale import autocorrelation as autocorrelation
 from neurornn.statistics.timescale import autocorrelation_time as autocorrelation_time

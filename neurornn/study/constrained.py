@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from neurornn.fit import FORCE, AbstractConstraint, ConstrainedFit, RateScores, 
 from neurornn.fit.constrained_fit import score_trials
 from neurornn.recording import Recording, Signal
 from neurornn.statistics import blocked_folds, laps
+from neurornn.statistics.tables import save_scores
 from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
 
 
@@ -41,6 +43,10 @@ class Constrained:
         """Return one row a neuron: the explained variance of every prediction."""
         table = {name: score.units for name, score in self.scores.items()}
         return pd.DataFrame(table, index=pd.Index(self.recorded.units, name="unit"))
+
+    def write_tables(self, folder: str | Path, name: str) -> list[Path]:
+        """Write the table of the units as CSV, JSON and Parquet: see `save_scores`."""
+        return save_scores(self.frame(), folder, name, methods=self.methods)
 
     def summary(self) -> pd.DataFrame:
         """Return one row a prediction: of all neurons together, and the medians over neurons."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import PoissonRegressor
 
-import neurornn.encoding.score
+import neurornn.statistics.tables
 from neurornn import GRU, Evoked, Recording, Signal, fit_encoding
 from neurornn.encoding import (
     GLM,
@@ -270,16 +270,30 @@ def test_scores_are_written_as_tables(tmp_path: Path, monkeypatch: pytest.Monkey
     counts[:, :, 2] = rng.poisson(0.3, size=(8, 400))  # noise alone
     told = score_rates(counts, rate[None], rate.mean(axis=0), dt=10.0)
     assert told.kept.tolist() == [True, True, False]
-    monkeypatch.setattr(neurornn.encoding.score, "find_spec", lambda name: None)
+    monkeypatch.setattr(neurornn.statistics.tables, "find_spec", lambda name: None)
     paths = told.save(tmp_path)
     assert [path.name for path in paths] == ["scores.csv", "scores.json"]
     table = json.loads(paths[1].read_text())
     assert (table["kept"], table["total"]) == (2, 3)
     assert table["parquet"] == "not written: pyarrow is not installed"
+    assert table["medians"]["cc_norm"] == pytest.approx(told.median("cc_norm"))
     assert pd.read_csv(paths[0]).shape == (3, told.frame().shape[1] + 1)
+    with pytest.raises(ValueError, match=r"save_scores: `parquet` must be False without pyarrow; .* pip install"):
+        told.save(tmp_path / "nowhere", parquet=True)
+    assert not (tmp_path / "nowhere").exists()
     one = score_rates(counts[:1], rate[None], rate.mean(axis=0), dt=10.0)
     assert np.isnan(one.median("cc_max"))
     assert "shown once" in one.methods
+
+
+def test_parquet_holds_the_same_table(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="Parquet needs the extra neurornn[parquet]")
+    rate = np.random.default_rng(0).gamma(1.0, 30.0, size=(100, 2))
+    counts = np.random.default_rng(1).poisson(rate / 100, size=(4, 100, 2)).astype(float)
+    told = score_rates(counts, rate[None], rate.mean(axis=0), dt=10.0, units=pd.Index(["a", "b"]))
+    *_, json_file, parquet = told.save(tmp_path, parquet=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(parquet), told.frame(), check_index_type=False)
+    assert json.loads(json_file.read_text())["parquet"] == "scores.parquet"
 
 
 def clock(spikes: list[float], stop: float = 100.0) -> Recording:
