@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from neurornn.statistics.likelihood import bits_per_spike
 from neurornn.statistics.reliability import Ceiling, ceiling
 from neurornn.statistics.repeats import Responses, cc_norm, feve, mean_response, variability
+from neurornn.statistics.rescaling import rescaled
 from neurornn.statistics.scores import deviance_r2, known_correlation, mcfadden_r2, psth_r2
 from neurornn.statistics.tables import save_scores
 
@@ -46,7 +47,8 @@ class EncodingScores:
 
         `n_spikes`, `kept`; `bits_per_spike`, `mcfadden_r2`, `deviance_r2` against the training mean; `cc`, `psth_r2`
         with the mean response; `cc_norm`, `cc_max` with its interval, `oracle`, `feve`, `feve_clipped`, `explainable`,
-        `fano`, `slope` from the repeats (NaN for one); `free_bits_per_spike`, `free_cc` of the model's own spikes where
+        `fano`, `slope` from the repeats (NaN for one); `ks`, the distance of time-rescaled intervals from what they are
+        if the rates are right (see `rescaled`); `free_bits_per_spike`, `free_cc` of the model's own spikes where
         it has a history and was let run.
         """
         return self.table
@@ -139,6 +141,7 @@ def score_rates(
             "explainable": explained.explainable,
             "fano": spread.fano,
             "slope": spread.slope,
+            "ks": rescaled(counts, rates, dt=dt).distance,
         },
         index=pd.Index(units if units is not None else range(n_units), name="unit"),
     )

@@ -134,7 +134,7 @@ class Descent(AbstractConstraint):
         every: steps between two looks at the validation trials.
 
     References:
-        Valente, Pillow & Ostojic (2022), doi:10.48550/arXiv.2211.09638.
+        Valente, Pillow & Ostojic (2022), NeurIPS 35.
     """
 
     steps: int = 1000

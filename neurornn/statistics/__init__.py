@@ -58,6 +58,8 @@ from neurornn.statistics.remapping import Remapping as Remapping
 from neurornn.statistics.remapping import remapping as remapping
 from neurornn.statistics.replay import Replay as Replay
 from neurornn.statistics.replay import replay as replay
+from neurornn.statistics.rescaling import Rescaled as Rescaled
+from neurornn.statistics.rescaling import rescaled as rescaled
 from neurornn.statistics.rotation import Rotations as Rotations
 from neurornn.statistics.rotation import jpca as jpca
 from neurornn.statistics.spatial import SpatialProfile as SpatialProfile
