@@ -177,6 +177,7 @@ from .statistics import observe as observe
 from .statistics import participation_ratio as participation_ratio
 from .statistics import rate_maps as rate_maps
 from .statistics import remapping as remapping
+from .statistics import save_scores as save_scores
 from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap
@@ -196,8 +197,15 @@ from .encoding import TemporalConv as TemporalConv
 from .encoding import contiguous_split as contiguous_split
 from .encoding import poisson_glm as poisson_glm
 from .encoding import score_rates as score_rates
+from .fit import FORCE as FORCE
+from .fit import AbstractConstraint as AbstractConstraint
+from .fit import ConstrainedFit as ConstrainedFit
+from .fit import Descent as Descent
 from .fit import EncodingFit as EncodingFit
+from .fit import RateScores as RateScores
+from .fit import RateTrials as RateTrials
 from .fit import fit_encoding as fit_encoding
+from .fit import fit_rates as fit_rates
 from .latent import LatentFit as LatentFit
 from .latent import SequentialLatent as SequentialLatent
 from .latent import fit_latent as fit_latent

@@ -7,6 +7,12 @@ from neurornn.fit.build import TYPES as TYPES
 from neurornn.fit.build import build as build
 from neurornn.fit.build import describe as describe
 from neurornn.fit.build import outline as outline
+from neurornn.fit.constrain import fit_rates as fit_rates
+from neurornn.fit.constrained_fit import ConstrainedFit as ConstrainedFit
+from neurornn.fit.constrained_fit import RateScores as RateScores
+from neurornn.fit.constraint import FORCE as FORCE
+from neurornn.fit.constraint import AbstractConstraint as AbstractConstraint
+from neurornn.fit.constraint import Descent as Descent
 from neurornn.fit.encode import fit_encoding as fit_encoding
 from neurornn.fit.encoding_fit import EncodingFit as EncodingFit
 from neurornn.fit.encoding_fit import as_recording as as_recording
@@ -36,4 +42,5 @@ from neurornn.fit.precision import Precision as Precision
 from neurornn.fit.rates import RatePenalty as RatePenalty
 from neurornn.fit.rates import VoltagePenalty as VoltagePenalty
 from neurornn.fit.snapshot import snapshot as snapshot
+from neurornn.fit.targets import RateTrials as RateTrials
 from neurornn.fit.train import train as train

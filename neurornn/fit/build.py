@@ -45,6 +45,7 @@ from neurornn.encoding import (
     TemporalConv,
 )
 from neurornn.errors import RecipeError
+from neurornn.fit.constraint import FORCE, Descent
 from neurornn.fit.objective import (
     ActivityPenalty,
     CrossEntropy,
@@ -99,6 +100,7 @@ _TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _SENSES = (ImageSequences, Digits, Oddball)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
+_TRAINING += (FORCE, Descent)
 _MEMORIES = (FlipFlop,)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)

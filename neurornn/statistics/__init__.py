@@ -69,6 +69,8 @@ from neurornn.statistics.remapping import Remapping as Remapping
 from neurornn.statistics.remapping import remapping as remapping
 from neurornn.statistics.replay import Replay as Replay
 from neurornn.statistics.replay import replay as replay
+from neurornn.statistics.rescaling import Rescaled as Rescaled
+from neurornn.statistics.rescaling import rescaled as rescaled
 from neurornn.statistics.rotation import Rotations as Rotations
 from neurornn.statistics.rotation import jpca as jpca
 from neurornn.statistics.spatial import SpatialProfile as SpatialProfile
@@ -82,6 +84,7 @@ from neurornn.statistics.subspace import participation_ratio as participation_ra
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
 from neurornn.statistics.synchrony import Correlations as Correlations
 from neurornn.statistics.synchrony import correlations as correlations
+from neurornn.statistics.tables import save_scores as save_scores
 from neurornn.statistics.timescale import Timescales as Timescales
 from neurornn.statistics.timescale import autocorrelation as autocorrelation
 from neurornn.statistics.timescale import autocorrelation_time as autocorrelation_time
