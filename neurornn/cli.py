@@ -33,7 +33,7 @@ Out = Annotated[Path | None, typer.Option(help="where to write")]
 @app.command("list")
 def list_() -> None:
     """List the tasks, recordings and fits that can be named, your own and the shipped ones."""
-    from neurornn.library import find, names, read
+    from neurornn.library import find, measured, names, read
 
     for kind, what in (
         ("fits", "fit NAME, check NAME"),
@@ -41,12 +41,16 @@ def list_() -> None:
         ("data", "data show NAME"),
     ):
         table = Table(title=f"{kind}  ({what})", title_justify="left", box=None, pad_edge=False)
-        table.add_column("name", style="bold")
+        table.add_column("name", style="bold", no_wrap=True)
         table.add_column("title")
+        if kind == "fits":
+            table.add_column("gates that held", no_wrap=True)
         for name in names(kind):  # type: ignore[arg-type]
-            recipe = read(find(kind, name))  # type: ignore[arg-type]
+            path = find(kind, name)  # type: ignore[arg-type]
+            recipe = read(path)
             about = recipe.get("about", recipe)
-            table.add_row(name, str(about.get("title", about.get("description", ""))))
+            cells = [measured(path)] if kind == "fits" else []
+            table.add_row(name, str(about.get("title", about.get("description", ""))), *cells)
         out.print(table)
         out.print()
 
@@ -91,12 +95,20 @@ def check(
     workers: Annotated[int, typer.Option(help="how many seeds run side by side")] = 1,
     minutes: Minutes = 0.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="where the card goes; fits/NAME if absent")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="run again the seeds that an interrupted check kept")] = False,
 ) -> None:
-    """Re-run a claim and judge its gates. Exits 0 only if every gate holds."""
-    from neurornn.claim import check, write_card
+    """Re-run a claim and judge its gates. Exits 0 only if every gate holds.
+
+    Seeds that are done are kept beside the card until all are, so that an interrupted check goes on where it was.
+    """
+    from neurornn.claim import card_path, check, write_card
     from neurornn.library import find
 
-    card = check(name, size=size, seeds=seeds, workers=workers, minutes=minutes, say=_say)
+    target = json_file if json_file is not None else card_path(find("fits", name), size)
+    unfinished = target.with_suffix(".unfinished")
+    if anew:
+        unfinished.unlink(missing_ok=True)
+    card = check(name, size=size, seeds=seeds, workers=workers, minutes=minutes, unfinished=unfinished, say=_say)
     table = Table(title=f"{card.name}, size {card.size}", title_justify="left", box=None, pad_edge=False)
     frame = card.frame()
     shown = [column for column in frame.columns if column != "because"]
@@ -108,7 +120,7 @@ def check(
     out.print(table)
     for row in frame.to_dict("records"):
         out.print(f"[dim]{row['gate']}: {row['because']}[/dim]", highlight=False)
-    out.print(f"card: {write_card(card, find('fits', name), json_file)}")
+    out.print(f"card: {write_card(card, find('fits', name), target)}")
     if not card.holds:
         err.print("[red]Not every gate holds.[/red]")
         raise typer.Exit(1)
