@@ -264,6 +264,7 @@ from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
 from .study import NeuronFit as NeuronFit
 from .study import Evolution as Evolution
+from .study import Refined as Refined
 from .study import clamp_sweeps as clamp_sweeps
 from .study import fit_neuron as fit_neuron
 

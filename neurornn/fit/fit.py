@@ -260,4 +260,6 @@ def _fill(network: Network, weights: Mapping[str, torch.Tensor], path: Path) -> 
         if weights[name].shape != needed[name].shape:
             shapes = f"{tuple(weights[name].shape)}, the network's {tuple(needed[name].shape)}"
             raise FitError(f"{path}: the weight `{name}` is of shape {shapes}.")
+        if name.endswith("wiring.signs") and not torch.equal(weights[name], needed[name].to(weights[name])):
+            raise FitError(f"{path}: `{name}` breaks Dale's law: its signs are not those of the network. {ADVICE}")
     network.to(weights["readout"].dtype).load_state_dict(dict(weights))

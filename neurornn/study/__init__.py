@@ -25,6 +25,7 @@ from neurornn.study.neuron import NeuronStudy as NeuronStudy
 from neurornn.study.neuron import fit_neuron as fit_neuron
 from neurornn.study.neuron_fit import Evolution as Evolution
 from neurornn.study.neuron_fit import Gradient as Gradient
+from neurornn.study.neuron_fit import Refined as Refined
 from neurornn.study.novel import NovelArenaStudy as NovelArenaStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
