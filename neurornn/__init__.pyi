@@ -89,6 +89,7 @@ from .task import Images as Images
 from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
 from .task import Oddball as Oddball
+from .task import Multitask as Multitask
 from .task import Navigation as Navigation
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
@@ -250,21 +251,38 @@ from .study import clamp_sweeps as clamp_sweeps
 from .study import fit_neuron as fit_neuron
 
 # Perturbations, lesions, reactivation
+from .perturb import AblateSynapses as AblateSynapses
 from .perturb import AbstractPerturbation as AbstractPerturbation
+from .perturb import AddNoise as AddNoise
 from .perturb import Always as Always
 from .perturb import Clamp as Clamp
 from .perturb import Current as Current
 from .perturb import Cut as Cut
 from .perturb import CutSynapses as CutSynapses
+from .perturb import DelayInput as DelayInput
 from .perturb import Drop as Drop
 from .perturb import During as During
 from .perturb import Epoch as Epoch
+from .perturb import Freeze as Freeze
 from .perturb import InTrials as InTrials
+from .perturb import LesionMatrix as LesionMatrix
 from .perturb import LesionTable as LesionTable
+from .perturb import Playback as Playback
+from .perturb import RemoveSubspace as RemoveSubspace
+from .perturb import Retune as Retune
+from .perturb import Rotate as Rotate
 from .perturb import Scale as Scale
+from .perturb import ShuffleBeyond as ShuffleBeyond
 from .perturb import Silence as Silence
 from .perturb import Stack as Stack
+from .perturb import Trigger as Trigger
+from .perturb import VarianceClusters as VarianceClusters
+from .perturb import WeightNoise as WeightNoise
 from .perturb import lesion as lesion
+from .perturb import lesion_matrix as lesion_matrix
+from .perturb import matched_subspaces as matched_subspaces
+from .perturb import task_variance as task_variance
+from .perturb import variance_clusters as variance_clusters
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate
 

@@ -107,7 +107,7 @@ def lesion(
         noise = shared_noise(network, given, seed + 1)
         matched = Controls.none(chosen)
         if controls and chosen:
-            intact = network(given.inputs.to(network.readout), start=_like(given.start, network), noise=noise)
+            intact = network(given.inputs.to(network.readout), start=like_network(given.start, network), noise=noise)
             features = unit_features(network, intact, given.mask.cpu().numpy())
             matched = matched_controls(features, chosen, n_sets=controls, matched_on=matched_on, seed=seed)
         dosed = dose_sets(network.n_units, doses, draws, seed)
@@ -121,7 +121,7 @@ def lesion(
     return LesionTable(
         score_name=task.score_name,
         higher_is_better=task.higher_is_better,
-        perturbation=_named(perturbation(chosen)),
+        perturbation=named(perturbation(chosen)),
         units=chosen,
         n_units=network.n_units,
         intact=scores[0],
@@ -155,7 +155,7 @@ def paired_scores(
     Returns:
         Scores. Shape `(perturbation, trial)`.
     """
-    inputs, start = trials.inputs.to(network.readout), _like(trials.start, network)
+    inputs, start = trials.inputs.to(network.readout), like_network(trials.start, network)
     size = chunk if chunk is not None else chunk_size(network, trials)
     scores = []
     with torch.no_grad():
@@ -208,11 +208,12 @@ def _check_sizes(controls: int, doses: Sequence[float], draws: int, chunk: int |
         _check.count("lesion", "chunk", chunk)
 
 
-def _like(start: Tensor | None, network: Network) -> Tensor | None:
+def like_network(start: Tensor | None, network: Network) -> Tensor | None:
+    """Return where trials start in the numbers of the network."""
     return None if start is None else start.to(network.readout)
 
 
-def _named(one: Perturbs) -> str:
+def named(one: Perturbs) -> str:
     """Return the name of a perturbation, with what it holds besides its units."""
     when = getattr(one, "when", None)
     return type(one).__name__ if when is None else f"{type(one).__name__}, {when!r}"

@@ -18,6 +18,7 @@ from neurornn.study.encoding import EncodingStudy as EncodingStudy
 from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
 from neurornn.study.latent import LatentStudy as LatentStudy
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
+from neurornn.study.multitask import MultitaskStudy as MultitaskStudy
 from neurornn.study.neuron import NeuronFit as NeuronFit
 from neurornn.study.neuron import NeuronFits as NeuronFits
 from neurornn.study.neuron import NeuronStudy as NeuronStudy
