@@ -1,6 +1,6 @@
 """A lesion experiment: the effect of a lesion, paired on the same trials and noise, against matched random controls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -155,20 +155,49 @@ def paired_scores(
     Returns:
         Scores. Shape `(perturbation, trial)`.
     """
-    inputs, start = trials.inputs.to(network.readout), like_network(trials.start, network)
-    size = chunk if chunk is not None else chunk_size(network, trials)
-    scores = []
-    with torch.no_grad():
-        for first in range(0, len(members), size):
-            stack = Stack(members[first : first + size])
-            run = network(inputs, start=start, noise=noise, perturb=[stack])
-            scores.append(task.score(trials, run.outputs).double().cpu().numpy())
-    whole = np.concatenate(scores)
+    measures = {"score": lambda task, trials, outputs: task.score(trials, outputs)}
+    whole = paired_measures(network, task, trials, members, measures, noise=noise, chunk=chunk)["score"]
     bad = int(np.count_nonzero(~np.isfinite(whole)))
     if bad:
         fix = "The network may have diverged under the lesion, or a trial has nothing to score."
         _check.fail("lesion", "score", "finite for every trial", f"{bad} of {whole.size} scores NaN or infinite", fix)
     return whole
+
+
+def paired_measures(
+    network: Network,
+    task: AbstractTask,
+    trials: Trials,
+    members: Sequence[Perturbs],
+    measures: Mapping[str, Callable[[AbstractTask, Trials, Tensor], Tensor]],
+    *,
+    noise: Tensor | Noise | None = None,
+    chunk: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Return what several measures read from every trial under each perturbation, on the same trials and noise.
+
+    Args:
+        network: the network, which is not changed.
+        task: what the measures are handed.
+        trials: the trials.
+        members: the perturbations.
+        measures: by name; see `LesionExperiment`.
+        noise: the very noise numbers, from `shared_noise`; none where absent.
+        chunk: how many run in one batched rollout.
+
+    Returns:
+        One array a measure. Shapes `(perturbation, trial)`.
+    """
+    inputs, start = trials.inputs.to(network.readout), like_network(trials.start, network)
+    size = chunk if chunk is not None else chunk_size(network, trials)
+    found: dict[str, list[np.ndarray]] = {name: [] for name in measures}
+    with torch.no_grad():
+        for first in range(0, len(members), size):
+            stack = Stack(members[first : first + size])
+            outputs = network(inputs, start=start, noise=noise, perturb=[stack]).outputs
+            for name, measure in measures.items():
+                found[name].append(measure(task, trials, outputs).double().cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def shared_noise(network: Network, trials: Trials, seed: int) -> Tensor | Noise | None:

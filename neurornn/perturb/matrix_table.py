@@ -171,4 +171,4 @@ def _interaction(harm: np.ndarray) -> np.ndarray:
     """Return the sum of squares of doubly centred matrices. Shape `(...,)`."""
     centred = harm - harm.mean(axis=-1, keepdims=True)
     centred = centred - centred.mean(axis=-2, keepdims=True)
-    return np.square(centred).sum(axis=(-2, -1))
+    return np.asarray(np.square(centred).sum(axis=(-2, -1)))

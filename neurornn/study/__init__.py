@@ -39,6 +39,8 @@ from neurornn.study.salamander import SalamanderStudy as SalamanderStudy
 from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
+from neurornn.study.stimulation import StimulationTest as StimulationTest
+from neurornn.study.stimulation import stimulation_test as stimulation_test
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 from neurornn.study.variants import VariantStudy as VariantStudy
