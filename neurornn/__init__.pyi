@@ -89,6 +89,7 @@ from .task import Images as Images
 from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
 from .task import Oddball as Oddball
+from .task import Multitask as Multitask
 from .task import Navigation as Navigation
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
@@ -149,6 +150,8 @@ from .fit import VoltagePenalty as VoltagePenalty
 from .fit import WeightPenalty as WeightPenalty
 from .fit import build as build
 from .fit import describe as describe
+from .fit import Relearning as Relearning
+from .fit import relearn as relearn
 from .fit import train as train
 from .fit import train_agent as train_agent
 from .kernel import backend as backend
@@ -170,6 +173,8 @@ from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales
 from .statistics import jpca as jpca
 from .statistics import kde_divergence as kde_divergence
+from .statistics import Psychometric as Psychometric
+from .statistics import fit_psychometric as fit_psychometric
 from .statistics import laps as laps
 from .statistics import map_scores as map_scores
 from .statistics import mismatch as mismatch
@@ -259,7 +264,9 @@ from .energy import spent as spent
 
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
+from .study import StimulationTest as StimulationTest
 from .study import parity as parity
+from .study import stimulation_test as stimulation_test
 from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
 from .study import NeuronFit as NeuronFit
@@ -269,21 +276,45 @@ from .study import clamp_sweeps as clamp_sweeps
 from .study import fit_neuron as fit_neuron
 
 # Perturbations, lesions, reactivation
+from .perturb import AblateSynapses as AblateSynapses
 from .perturb import AbstractPerturbation as AbstractPerturbation
+from .perturb import AddNoise as AddNoise
 from .perturb import Always as Always
 from .perturb import Clamp as Clamp
+from .perturb import Contributions as Contributions
 from .perturb import Current as Current
 from .perturb import Cut as Cut
 from .perturb import CutSynapses as CutSynapses
+from .perturb import DelayInput as DelayInput
 from .perturb import Drop as Drop
 from .perturb import During as During
 from .perturb import Epoch as Epoch
+from .perturb import Freeze as Freeze
 from .perturb import InTrials as InTrials
+from .perturb import LesionExperiment as LesionExperiment
+from .perturb import LesionMatrix as LesionMatrix
+from .perturb import LesionResults as LesionResults
 from .perturb import LesionTable as LesionTable
+from .perturb import OnTrials as OnTrials
+from .perturb import Playback as Playback
+from .perturb import RemoveSubspace as RemoveSubspace
+from .perturb import Retune as Retune
+from .perturb import Rotate as Rotate
 from .perturb import Scale as Scale
+from .perturb import ShuffleBeyond as ShuffleBeyond
 from .perturb import Silence as Silence
 from .perturb import Stack as Stack
+from .perturb import Trigger as Trigger
+from .perturb import UnitLesions as UnitLesions
+from .perturb import VarianceClusters as VarianceClusters
+from .perturb import WeightNoise as WeightNoise
+from .perturb import contributions as contributions
 from .perturb import lesion as lesion
+from .perturb import lesion_matrix as lesion_matrix
+from .perturb import matched_subspaces as matched_subspaces
+from .perturb import task_variance as task_variance
+from .perturb import unit_lesions as unit_lesions
+from .perturb import variance_clusters as variance_clusters
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate
 

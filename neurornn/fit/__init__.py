@@ -41,6 +41,8 @@ from neurornn.fit.optimiser import OneCycle as OneCycle
 from neurornn.fit.precision import Precision as Precision
 from neurornn.fit.rates import RatePenalty as RatePenalty
 from neurornn.fit.rates import VoltagePenalty as VoltagePenalty
+from neurornn.fit.relearn import Relearning as Relearning
+from neurornn.fit.relearn import relearn as relearn
 from neurornn.fit.snapshot import snapshot as snapshot
 from neurornn.fit.targets import RateTrials as RateTrials
 from neurornn.fit.train import train as train

@@ -76,6 +76,7 @@ from neurornn.task import (
     GivenArenas,
     HeadDirection,
     ImageSequences,
+    Multitask,
     Navigation,
     Oddball,
     Parity,
@@ -101,7 +102,7 @@ _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _SENSES = (ImageSequences, Digits, Oddball)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
 _TRAINING += (FORCE, Descent)
-_MEMORIES = (FlipFlop,)
+_MEMORIES = (FlipFlop, Multitask)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)

@@ -65,6 +65,8 @@ from neurornn.statistics.place import RateMaps as RateMaps
 from neurornn.statistics.place import rate_maps as rate_maps
 from neurornn.statistics.population import PopulationCoupling as PopulationCoupling
 from neurornn.statistics.population import population_coupling as population_coupling
+from neurornn.statistics.psychometric import Psychometric as Psychometric
+from neurornn.statistics.psychometric import fit_psychometric as fit_psychometric
 from neurornn.statistics.remapping import Remapping as Remapping
 from neurornn.statistics.remapping import remapping as remapping
 from neurornn.statistics.replay import Replay as Replay
@@ -73,6 +75,8 @@ from neurornn.statistics.rescaling import Rescaled as Rescaled
 from neurornn.statistics.rescaling import rescaled as rescaled
 from neurornn.statistics.rotation import Rotations as Rotations
 from neurornn.statistics.rotation import jpca as jpca
+from neurornn.statistics.shapley import Shapley as Shapley
+from neurornn.statistics.shapley import shapley_values as shapley_values
 from neurornn.statistics.spatial import SpatialProfile as SpatialProfile
 from neurornn.statistics.spatial import spatial_profile as spatial_profile
 from neurornn.statistics.spiketrain import SpikeTrains as SpikeTrains

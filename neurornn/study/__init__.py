@@ -19,6 +19,7 @@ from neurornn.study.encoding import EncodingStudy as EncodingStudy
 from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
 from neurornn.study.latent import LatentStudy as LatentStudy
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
+from neurornn.study.multitask import MultitaskStudy as MultitaskStudy
 from neurornn.study.neuron import NeuronFit as NeuronFit
 from neurornn.study.neuron import NeuronFits as NeuronFits
 from neurornn.study.neuron import NeuronStudy as NeuronStudy
@@ -40,6 +41,8 @@ from neurornn.study.salamander import SalamanderStudy as SalamanderStudy
 from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
+from neurornn.study.stimulation import StimulationTest as StimulationTest
+from neurornn.study.stimulation import stimulation_test as stimulation_test
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 from neurornn.study.variants import VariantStudy as VariantStudy
