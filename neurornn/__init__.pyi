@@ -62,6 +62,7 @@ from .wiring import Dale as Dale
 from .wiring import Dense as Dense
 from .wiring import Diagonal as Diagonal
 from .wiring import LowRank as LowRank
+from .wiring import Masked as Masked
 from .wiring import NoAutapses as NoAutapses
 from .wiring import Sparse as Sparse
 
@@ -267,6 +268,14 @@ from .perturb import Stack as Stack
 from .perturb import lesion as lesion
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate
+
+# Pruning
+from .pruning import AbstractPruning as AbstractPruning
+from .pruning import ActivityPruning as ActivityPruning
+from .pruning import MagnitudePruning as MagnitudePruning
+from .pruning import Pruned as Pruned
+from .pruning import RandomPruning as RandomPruning
+from .pruning import prune as prune
 
 # Claims and the page
 from .claim import Card as Card

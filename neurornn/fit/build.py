@@ -86,13 +86,13 @@ from neurornn.task import (
     TrackIntegration,
     VonMises,
 )
-from neurornn.wiring import Dale, Dense, Diagonal, LowRank, NoAutapses, Sparse
+from neurornn.wiring import Dale, Dense, Diagonal, LowRank, Masked, NoAutapses, Sparse
 
 # One line a room; a new class is known to recipes once its name stands here.
 _CELLS = (LeakyRate, GRU, LSTM, LIF, AdaptiveLIF, ExpIF, AdEx, Izhikevich)
 _SYNAPSES = (ShortTerm, SuperSpike, Triangle, ArcTan, SigmoidDerivative)
 _READOUTS = (Instant, LeakyIntegrator, SpikeCount, Membrane)
-_WIRINGS = (Dense, LowRank, Diagonal, Sparse, Dale, NoAutapses)
+_WIRINGS = (Dense, LowRank, Diagonal, Sparse, Masked, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _TASKS += (DelayedCopy,)
@@ -269,7 +269,8 @@ def _value(value: Any, hint: Any, owner: str) -> Any:
 
 
 def _sequence(values: list[Any], hint: Any, owner: str) -> Any:
-    for option in _options(hint):
+    texts = bool(values) and all(isinstance(value, str) for value in values)
+    for option in () if texts else _options(hint):
         container = getattr(option, "array_type", option)
         if container is np.ndarray:
             return np.asarray(values)
