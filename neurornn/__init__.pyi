@@ -83,19 +83,24 @@ from .task import DelayedMatch as DelayedMatch
 from .task import Digits as Digits
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import FlipFlop as FlipFlop
+from .task import Forecasting as Forecasting
 from .task import Foraging as Foraging
 from .task import GivenArenas as GivenArenas
 from .task import HeadDirection as HeadDirection
 from .task import Images as Images
+from .task import ImageRows as ImageRows
 from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
+from .task import Lorenz63 as Lorenz63
 from .task import Oddball as Oddball
 from .task import Navigation as Navigation
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
 from .task import Roaming as Roaming
+from .task import Rossler as Rossler
 from .task import SelfMotion as SelfMotion
 from .task import Sensors as Sensors
+from .task import Series as Series
 from .task import Speeds as Speeds
 from .task import StarArenas as StarArenas
 from .task import Start as Start
@@ -207,6 +212,7 @@ from .dynamics import Chaos as Chaos
 from .dynamics import Connections as Connections
 from .dynamics import Continuum as Continuum
 from .dynamics import FixedPoints as FixedPoints
+from .dynamics import FreeRun as FreeRun
 from .dynamics import Lyapunov as Lyapunov
 from .dynamics import Map as Map
 from .dynamics import Modes as Modes
@@ -221,6 +227,7 @@ from .dynamics import lyapunov as lyapunov
 from .dynamics import modes as modes
 from .dynamics import portrait as portrait
 from .dynamics import rate_map as rate_map
+from .dynamics import run_free as run_free
 from .dynamics import visited_states as visited_states
 
 # Model against brain
@@ -239,6 +246,7 @@ from .comparison import compare as compare
 from .energy import Energy as Energy
 from .energy import drives as drives
 from .energy import spent as spent
+from .energy import synaptic_operations as synaptic_operations
 
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
@@ -272,6 +280,8 @@ from .reactivation import reactivate as reactivate
 # Pruning
 from .pruning import AbstractPruning as AbstractPruning
 from .pruning import ActivityPruning as ActivityPruning
+from .fit import GradualMagnitude as GradualMagnitude
+from .pruning import LotteryTicket as LotteryTicket
 from .pruning import MagnitudePruning as MagnitudePruning
 from .pruning import Pruned as Pruned
 from .pruning import RandomPruning as RandomPruning

@@ -36,4 +36,6 @@ from neurornn.fit.precision import Precision as Precision
 from neurornn.fit.rates import RatePenalty as RatePenalty
 from neurornn.fit.rates import VoltagePenalty as VoltagePenalty
 from neurornn.fit.snapshot import snapshot as snapshot
+from neurornn.fit.thinning import AbstractThinning as AbstractThinning
+from neurornn.fit.thinning import GradualMagnitude as GradualMagnitude
 from neurornn.fit.train import train as train

@@ -58,7 +58,9 @@ from neurornn.fit.objective import (
 from neurornn.fit.online import BPTT, RTRL, EProp
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.fit.rates import RatePenalty, VoltagePenalty
+from neurornn.fit.thinning import GradualMagnitude
 from neurornn.network import Network
+from neurornn.pruning import MagnitudePruning, RandomPruning
 from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
     Arena,
@@ -72,14 +74,18 @@ from neurornn.task import (
     EvidenceAccumulation,
     FlipFlop,
     Foraging,
+    Forecasting,
     GivenArenas,
     HeadDirection,
+    ImageRows,
     ImageSequences,
+    Lorenz63,
     Navigation,
     Oddball,
     Parity,
     PlaceCode,
     Roaming,
+    Rossler,
     Sensors,
     Speeds,
     StarArenas,
@@ -97,9 +103,12 @@ _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
-_SENSES = (ImageSequences, Digits, Oddball)
+_SENSES = (ImageSequences, ImageRows, Digits, Oddball)
+_SERIES = (Forecasting, Lorenz63, Rossler)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
+_TRAINING += (GradualMagnitude,)
 _MEMORIES = (FlipFlop,)
+_PRUNINGS = (RandomPruning, MagnitudePruning)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)
@@ -120,8 +129,10 @@ TYPES: dict[str, type] = {
         _MEMORIES,
         _WORLDS,
         _SENSES,
+        _SERIES,
         _TRAINING,
         _CURRICULA,
+        _PRUNINGS,
         _OBJECTIVES,
         _ENERGIES,
         _AMONG_WALLS,

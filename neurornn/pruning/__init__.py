@@ -8,3 +8,4 @@ from neurornn.pruning.base import prune as prune
 from neurornn.pruning.controls import MagnitudePruning as MagnitudePruning
 from neurornn.pruning.controls import RandomPruning as RandomPruning
 from neurornn.pruning.rescale import Rescale as Rescale
+from neurornn.pruning.ticket import LotteryTicket as LotteryTicket
