@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from neurornn import _check
@@ -13,7 +12,9 @@ from neurornn.recording import Recording
 OWNER = "read_regions"
 
 
-def read_regions(files: Mapping[str, Path], *, table: str, dt: float, unit: str = "", left_out: Sequence[str] = ()) -> Recording:
+def read_regions(
+    files: Mapping[str, Path], *, table: str, dt: float, unit: str = "", left_out: Sequence[str] = ()
+) -> Recording:
     """Read a table of regional activity as a recording whose units are the regions.
 
     Args:
@@ -41,9 +42,11 @@ def read_regions(files: Mapping[str, Path], *, table: str, dt: float, unit: str 
             fix = _check.near(name, map(str, columns))
             _check.fail(OWNER, "left_out", f"columns of {path.name}", name, fix, error=RecordingError)
     kept = columns.drop(columns=list(left_out))
-    if not len(kept) or not all(np.issubdtype(kind, np.number) for kind in kept.dtypes):
+    if not len(kept) or not all(pd.api.types.is_numeric_dtype(kind) for kind in kept.dtypes):
         fix = "Delete it and fetch it again."
-        _check.fail(OWNER, path.name, "rows of numbers", f"{len(kept)} rows, or text among them", fix, error=RecordingError)
+        _check.fail(
+            OWNER, path.name, "rows of numbers", f"{len(kept)} rows, or text among them", fix, error=RecordingError
+        )
     values = _check.finite(OWNER, path.name, kept.to_numpy(float), error=RecordingError)
     regions = [str(name) for name in kept]
     units = pd.DataFrame({"region": regions}, index=regions)

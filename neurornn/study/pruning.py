@@ -17,7 +17,7 @@ from neurornn.network import Network
 from neurornn.pruning import AbstractPruning, ActivityPruning, LotteryTicket, MagnitudePruning, Pruned, prune
 from neurornn.source import load_images, load_recording
 from neurornn.study.base import AbstractStudy, Findings, Plan, place_of
-from neurornn.study.pruning_measures import Exam, Grade, Spectrum, graded, spectrum
+from neurornn.study.pruning_measures import Exam, Spectrum, answers, examined, graded
 from neurornn.study.pruning_table import EQUAL, MEASURES, PruningTable
 from neurornn.study.spiking import homogeneous
 from neurornn.task import AbstractTask, Forecasting, Series
@@ -92,7 +92,6 @@ class PruningStudy(AbstractStudy):
             fix = 'Give its `tau` a law, such as type = "Gamma".'
             _check.fail("PruningStudy", "network.cell.tau", "unequal, with `equal`", "equal", fix, error=RecipeError)
         rows: list[dict[str, Any]] = []
-        kept: dict[str, Pruned] = {}
         shown: Fit | None = None
         told = ""
         with place_of(self.folder, plan) as place:
@@ -100,28 +99,26 @@ class PruningStudy(AbstractStudy):
             for start, end, only in starts:
                 nursery = _Nursery(start, task, self, plan, place, end)
                 dense: dict[str, Spectrum] = {}
-                for name, before, pruned, fit in nursery.grown(only):
+                for name, before, fit in nursery.grown(only):
                     plan.say(f"measuring {name}{end}")
                     row = {"seed": plan.seed, "network": name + end, **_counts(fit.network, start)}
+                    measured = examined(before, fit.network, exam, plan.seed, place / f"{name}{end}.json")
+                    row |= measured["answers"]
                     if self.spectrum_steps:
-                        early, late = (spectrum(one, exam, seed=plan.seed) for one in (before, fit.network))
+                        early, late = (Spectrum(**measured[one]) for one in ("early", "late"))
                         dense = dense or {"early": early, "late": late}
                         row |= _stability(early, late, dense)
                         told = told or late.methods
-                    row |= _answers(graded(fit.network, exam))
                     rows.append(row)
-                    if pruned is not None:
-                        kept[name + end] = pruned
                     shown = fit if name + end == self.chosen else shown
                 if not end:
-                    rows.append({"seed": plan.seed, "network": "untrained", **_answers(graded(start, exam))})
+                    rows.append({"seed": plan.seed, "network": "untrained", **answers(graded(start, exam))})
         table = pd.DataFrame(rows).reindex(columns=["seed", "network", *MEASURES])
         found = PruningTable(
             table, self.chosen, self.against, _unit(exam.task), self.density, self._methods(plan, exam, told)
         )
-        quantities = found.quantities() | _references(exam)
-        parts = {"pruning": found, **({"pruned": kept[self.chosen]} if self.chosen in kept else {})}
-        return Findings(quantities, shown, _headline(found), parts, plan.notes, plan.title)
+        quantities = found.quantities() | _references(exam, found)
+        return Findings(quantities, shown, _headline(found), {"pruning": found}, plan.notes, plan.title)
 
     def _task(self, plan: Plan) -> AbstractTask:
         if self.images:
@@ -150,8 +147,8 @@ class _Nursery:
     place: Path
     end: str
 
-    def grown(self, only: set[str] | None) -> Iterator[tuple[str, Network, Pruned | None, Fit]]:
-        """Give each network's name, the network before training, how it was pruned, and its fit; the dense one first.
+    def grown(self, only: set[str] | None) -> Iterator[tuple[str, Network, Fit]]:
+        """Give each network's name, the network before its (last) training, and its fit; the dense one first.
 
         Args:
             only: names that are grown; all where absent.
@@ -159,14 +156,14 @@ class _Nursery:
         study = self.study
         wanted = [name for name in (*study.methods, *study.trained) if only is None or name in only]
         dense = self.taught("dense", self.start)
-        yield "dense", self.start, None, dense
+        yield "dense", self.start, dense
         for name in wanted:
             if name == "gradual":
                 rule = GradualMagnitude(study.density)
-                yield name, self.start, None, self.taught(name, self.start, thinning=rule)
+                yield name, self.start, self.taught(name, self.start, thinning=rule)
                 continue
-            pruned = self.pruned(name, dense.network)
-            yield name, pruned.network, pruned, self.taught(name, pruned.network)
+            pruned = self.pruned(name, dense.network).network
+            yield name, pruned, self.taught(name, pruned)
 
     def pruned(self, name: str, trained: Network) -> Pruned:
         """Return a network of the study, pruned before its (last) training."""
@@ -191,7 +188,7 @@ class _Nursery:
 def _counts(network: Network, start: Network) -> dict[str, float]:
     """Return how many units and synapses there are, and which part that is of those there were at the start."""
     (between, whole), (all_between, all_whole) = (_synapses(one) for one in (network, start))
-    found = {"units": network.n_units, "synapses": between, "whole_synapses": whole}
+    found = {"units": float(network.n_units), "synapses": float(between), "whole_synapses": float(whole)}
     return found | {"density": between / all_between, "whole_density": whole / all_whole}
 
 
@@ -213,16 +210,13 @@ def _stability(early: Spectrum, late: Spectrum, dense: Mapping[str, Spectrum]) -
     return found
 
 
-def _answers(grade: Grade) -> dict[str, float]:
-    names = ("error", "score", "valid", "operations", "rate")
-    return {name: float(getattr(grade, name)) for name in names}
-
-
-def _references(exam: Exam) -> dict[str, float]:
-    """Return what a forecast must beat."""
+def _references(exam: Exam, found: PruningTable) -> dict[str, float]:
+    """Return the error of who says that all stays as it is, and that of the dense network over it."""
     if not isinstance(exam.task, Forecasting):
         return {}
-    return {"persistence": float(exam.task.persistence(exam.trials).mean())}
+    persistence = float(exam.task.persistence(exam.trials).mean())
+    dense = found.table.set_index("network")["error"]["dense"]
+    return {"persistence": persistence, "over_persistence": float(dense) / persistence}
 
 
 def _unit(task: AbstractTask) -> str:

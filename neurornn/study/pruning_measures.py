@@ -1,6 +1,10 @@
 """What a pruned network is judged by: its answers, its free forecasts, its Lyapunov spectrum, and what its spikes cost."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +17,7 @@ from neurornn.cell.spiking import AbstractSpiking
 from neurornn.dynamics import FreeRun, lyapunov, run_free
 from neurornn.dynamics.system import flat
 from neurornn.energy import synaptic_operations
+from neurornn.fit.checkpoint import digest, write_whole
 from neurornn.network import Network
 from neurornn.task import AbstractTask, Forecasting, ImageRows
 from neurornn.trials import Trials
@@ -48,9 +53,16 @@ class Exam:
         stream = generator(seed)
         drawn = held.sample(trials, generator=stream)
         n_drive = -(-(spectrum_steps + cls.lead) // drawn.n_steps)
+        n_drive = n_drive if spectrum_steps else 1
         drive = held.sample(n_drive, generator=stream).inputs.flatten(0, 1)[None, : spectrum_steps + cls.lead]
         free = held.sample(trials, generator=stream) if isinstance(held, Forecasting) and not held.noise else None
         return cls(held, drawn, free, drive)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All that is shown, by name: what tells two exams apart."""
+        free = {} if self.free is None else {"free": self.free.inputs}
+        return {"inputs": self.trials.inputs, "targets": self.trials.targets, "drive": self.drive, **free}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +113,19 @@ class Spectrum:
     """A Lyapunov spectrum of a driven network.
 
     Args:
-        exponents: that are finite, largest first. Shape `(exponent,)`, 1/s.
+        exponents: that are finite, largest first, 1/s.
         error: of the largest, 1/s.
         methods: how it was measured.
     """
 
-    exponents: Float[np.ndarray, " exponent"]
+    exponents: Sequence[float]
     error: float
     methods: str
 
     @property
     def largest(self) -> float:
         """The largest exponent, 1/s."""
-        return float(self.exponents[0])
+        return self.exponents[0]
 
     def distance(self, other: "Spectrum") -> float:
         """Return the Wasserstein-1 distance of the two sets of exponents, 1/s."""
@@ -138,7 +150,28 @@ def spectrum(network: Network, exam: Exam, *, seed: int = 0) -> Spectrum:
         seed=seed,
         progress=False,
     )
-    finite = np.isfinite(found.exponents)
-    return Spectrum(SECOND * found.exponents[finite], SECOND * float(found.error[0]), found.methods)
+    finite = found.exponents[np.isfinite(found.exponents)]
+    return Spectrum((SECOND * finite).tolist(), SECOND * float(found.error[0]), found.methods)
 
 
+def answers(grade: Grade) -> dict[str, float]:
+    """Return a grade as plain numbers by name."""
+    return {name: float(getattr(grade, name)) for name in ("error", "score", "valid", "operations", "rate")}
+
+
+def examined(early: Network, late: Network, exam: Exam, seed: int, path: Path) -> dict[str, Any]:
+    """Return what a network does after training, and its spectra before and after, as plain data.
+
+    What was measured before is read from `path`, if it is of the same networks and the same exam.
+    """
+    given = {"early": early.state_dict(), "late": late.state_dict(), "exam": exam.tensors}
+    key = {name: digest(one) for name, one in given.items()} | {"seed": seed}
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known["key"] == key:
+            return known
+    found: dict[str, Any] = {"key": key, "answers": answers(graded(late, exam))}
+    if exam.drive.shape[1] > exam.lead:
+        found |= {name: asdict(spectrum(one, exam, seed=seed)) for name, one in {"early": early, "late": late}.items()}
+    write_whole(path, json.dumps(found).encode())
+    return found

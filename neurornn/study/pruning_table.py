@@ -103,8 +103,8 @@ class PruningTable:
         low = high = float("nan")
         known = apart[np.isfinite(apart)]
         if len(known) > 1:
-            interval = stats.ttest_1samp(known, 0.0).confidence_interval(0.95)
-            low, high = float(interval.low), float(interval.high)
+            half = float(stats.t.ppf(0.975, len(known) - 1) * stats.sem(known))
+            low, high = float(known.mean()) - half, float(known.mean()) + half
         value = float(known.mean()) if len(known) else float("nan")
         scaled = (lambda x: x) if measure == "valid" else np.exp
         ends = {name: float(scaled(x)) for name, x in {"value": value, "low": low, "high": high}.items()}
@@ -133,8 +133,9 @@ class PruningTable:
             for _, row in self.table.iterrows()
             for measure in MEASURES
         }
+        judged = [one for one in JUDGED if np.isfinite(self.table[one].to_numpy(float)).any()]
         for other in [name for name in self.table["network"] if name != self.chosen]:
-            for measure in JUDGED:
+            for measure in judged:
                 if measure in ("off", "distance") and other.removesuffix(EQUAL) in ("dense", "untrained"):
                     continue  # nothing is off itself
                 kind = "gain" if measure == "valid" else "ratio"

@@ -89,7 +89,7 @@ class Series(AbstractSeries):
     @recorded
     def __init__(
         self,
-        values: Float[np.ndarray, "sample channel"],
+        values: np.ndarray,
         *,
         step: float = 1.0,
         held: float = 0.25,
