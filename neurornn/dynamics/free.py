@@ -1,4 +1,4 @@
-"""A network that forecasts, let run free: its own answers are its input. For how long does it stay with the truth?"""
+"""A network that forecasts, let run free: its own answers are its input, for as long as they stay with the truth."""
 
 from dataclasses import dataclass
 

@@ -19,7 +19,7 @@ SHOWN = {
 
 @figures.register
 def _(found: PruningTable) -> list[Figure]:
-    return [_side_by_side(found), *([_intervals(found)] if found.table["seed"].nunique() > 1 else [])]
+    return [_side_by_side(found), *([_intervals(found)] if len(set(found.table["seed"])) > 1 else [])]
 
 
 def _side_by_side(found: PruningTable) -> Figure:
@@ -34,13 +34,13 @@ def _side_by_side(found: PruningTable) -> Figure:
         for axis, measure, letter in zip(axes, shown, "abcdefg", strict=False):
             label, log = SHOWN[measure]
             for place, name in enumerate(names):
-                values = _of(found, name, measure)
+                values = found.of(name, measure)
                 colour = MODEL if name == found.chosen else SECOND if name in equal else NULL
                 axis.plot(values, np.full(len(values), place), "o", ms=3.5, color=colour, alpha=0.7)
                 if np.isfinite(values).any():
                     axis.plot(np.nanmedian(values), place, "|", ms=11, mew=2, color=INK)
             for name, colour in lines.items():
-                values = _of(found, name, measure)
+                values = found.of(name, measure)
                 # What an untrained network costs is not what it does.
                 if np.isfinite(values).any() and not (name == "untrained" and measure == "operations"):
                     middle = float(np.nanmedian(values))
@@ -53,12 +53,13 @@ def _side_by_side(found: PruningTable) -> Figure:
             panel(axis, letter, "")
         axes[0].set_yticks(range(len(names)), [_label(name) for name in names])
         axes[0].invert_yaxis()
-        told = ", ".join(f"{_label(name)} {np.nanmedian(_of(found, name, 'error')):.3g}" for name in ["dense", *names])
+        middles = {name: np.nanmedian(found.of(name, "error")) for name in ["dense", *names]}
+        told = ", ".join(f"{_label(name)} {middle:.3g}" for name, middle in middles.items())
         return finished(
             drawing,
             title=f"Pruned networks at a density of {found.density:g}.",
-            caption="Points: a network each (a seed); bars: medians; lines: the dense network (solid) and the untrained "
-            "one (dashed). Off dense: distance from the dense network of the same time constants, after training.",
+            caption="Points: a network each (a seed); bars: medians; lines: the dense network (solid) and the "
+            "untrained one (dashed). Off dense: how far from the dense network of the same time constants, trained.",
             alt=f"Medians of the {found.unit}: {told}.",
         )
 
@@ -84,7 +85,8 @@ def _intervals(found: PruningTable) -> Figure:
             panel(axis, letter, "")
         axes[0].set_yticks(range(len(others)), [_label(name) for name in others])
         axes[0].invert_yaxis()
-        told = "; ".join(f"{r['measure']} over {_label(r['other'])} {r['value']:.2f}" for _, r in ratios.iterrows())
+        named = zip(*(ratios[column].tolist() for column in ("measure", "other", "value")), strict=True)
+        told = "; ".join(f"{measure} over {_label(other)} {value:.2f}" for measure, other, value in named)
         return finished(
             drawing,
             title=f"{_label(found.chosen)} over the others.",
@@ -92,10 +94,6 @@ def _intervals(found: PruningTable) -> Figure:
             "logarithm); left of the line it is the smaller, and the better; coloured where the interval leaves out 1.",
             alt=f"Ratios: {told}.",
         )
-
-
-def _of(found: PruningTable, name: str, measure: str) -> np.ndarray:
-    return found.table.loc[found.table["network"] == name, measure].to_numpy(float)
 
 
 def _label(name: str) -> str:

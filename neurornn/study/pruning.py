@@ -1,4 +1,4 @@
-"""Networks that are pruned in different ways and trained alike: which forecasts best, and stays as stable as it was?"""
+"""Networks that are pruned in different ways and trained alike: how well they do, and how stable they stay."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -131,7 +131,7 @@ class PruningStudy(AbstractStudy):
         steps = plan.train.get("steps")
         return (
             f"Density {self.density:g} of recurrent connections. Each network: {steps} training steps on the same "
-            f"trials from the same weights; activity pruning and the magnitude of trained weights prune a trained dense "
+            f"trials from the same weights; activity pruning and the magnitude of trained weights take a trained dense "
             f"network and train it for {steps} more. {self.trials} held-out trials. Spectra: {told or 'none'}"
         )
 
@@ -215,7 +215,7 @@ def _references(exam: Exam, found: PruningTable) -> dict[str, float]:
     if not isinstance(exam.task, Forecasting):
         return {}
     persistence = float(exam.task.persistence(exam.trials).mean())
-    dense = found.table.set_index("network")["error"]["dense"]
+    dense = found.of("dense", "error")[0]
     return {"persistence": persistence, "over_persistence": float(dense) / persistence}
 
 
@@ -224,5 +224,6 @@ def _unit(task: AbstractTask) -> str:
 
 
 def _headline(found: PruningTable) -> pd.DataFrame:
-    columns = ["network", "error", "valid", "off", "distance", "operations", "density"]
-    return found.table[columns].round(4)
+    columns = ("error", "valid", "off", "distance", "operations", "density")
+    shown = {name: found.table[name].to_numpy(float).round(4) for name in columns}
+    return pd.DataFrame({"network": found.table["network"], **shown})

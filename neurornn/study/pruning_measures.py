@@ -1,4 +1,4 @@
-"""What a pruned network is judged by: its answers, its free forecasts, its Lyapunov spectrum, and what its spikes cost."""
+"""What a pruned network is judged by: its answers, free forecasts, Lyapunov spectrum, and what its spikes cost."""
 
 import json
 from collections.abc import Sequence

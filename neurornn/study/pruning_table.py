@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from scipy import stats
 
 from neurornn import _check
@@ -50,7 +51,7 @@ class PruningTable:
     | `error`, `score` | of answers to trials that training never saw |
     | `valid` | mean valid time of free forecasts, Lyapunov times |
     | `exponent` | largest Lyapunov exponent after training, 1/s |
-    | `off`, `distance` | how far the largest exponent, and the spectrum (Wasserstein-1), are from the dense one's, 1/s |
+    | `off`, `distance` | how far the largest exponent, and the spectrum (Wasserstein-1), are off the dense one, 1/s |
     | `early_...` | the same before training |
     | `operations`, `rate` | synaptic operations of a trial; spikes of a unit, Hz |
     | `units`, `synapses`, `density` | that are left; synapses are those between different units |
@@ -80,7 +81,11 @@ class PruningTable:
 
     def summary(self) -> pd.DataFrame:
         """Return one row a network: the median of each measure over seeds."""
-        return self.table.groupby("network", sort=False)[list(MEASURES)].median()
+        return self.table.drop(columns="seed").groupby("network", sort=False).median()
+
+    def of(self, network: str, measure: str) -> Float[np.ndarray, " seed"]:
+        """Return a measure of a network, one number a seed."""
+        return self.table.loc[self.table["network"] == network, measure].to_numpy(float)
 
     def paired(self, other: str, measure: str, *, mine: str = "") -> dict[str, float]:
         """Return how the chosen network differs from another of the same seeds.
@@ -129,8 +134,8 @@ class PruningTable:
     def quantities(self) -> dict[str, float]:
         """Return every number of a table of one seed by name, for gates: `error_random`, `ratio_error_random` ..."""
         found = {
-            f"{measure}_{row['network']}": float(row[measure])
-            for _, row in self.table.iterrows()
+            f"{measure}_{name}": float(self.of(name, measure)[0])
+            for name in self.table["network"]
             for measure in MEASURES
         }
         judged = [one for one in JUDGED if np.isfinite(self.table[one].to_numpy(float)).any()]

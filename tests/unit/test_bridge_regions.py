@@ -47,5 +47,5 @@ def test_a_damaged_table_is_refused(tmp_path: Path, case: str) -> None:
 
 
 def test_a_column_that_is_not_there_cannot_be_left_out(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="`left_out` must be columns of t.csv; got 'nois'. Did you mean 'noise'"):
+    with pytest.raises(RecordingError, match=r"`left_out` must be columns of t.csv; got 'nois'. Did you mean 'noise'"):
         read(tmp_path, "a,noise\n1,2\n", ("nois",))

@@ -87,7 +87,7 @@ def test_a_fit_with_its_mask_can_be_saved_and_read(tmp_path: object) -> None:
 def test_rules_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match=r"GradualMagnitude: `density` must be in \(0, 1\]; got 0.0"):
         GradualMagnitude(density=0.0)
-    with pytest.raises(ValueError, match="GradualMagnitude: `stop` must be above `start`, 0.7; got 0.6"):
+    with pytest.raises(ValueError, match=r"GradualMagnitude: `stop` must be above `start`, 0.7; got 0.6"):
         GradualMagnitude(start=0.7)
-    with pytest.raises(ValueError, match="train: `patience` must be 0 with `thinning`; got 2. The best weights"):
+    with pytest.raises(ValueError, match=r"train: `patience` must be 0 with `thinning`; got 2. The best weights"):
         train(network(), TASK, steps=2, validate_every=1, patience=2, thinning=GradualMagnitude())

@@ -107,7 +107,7 @@ def test_a_table_comes_back_from_the_card_of_its_seeds(found: Findings, tmp_path
     )
     assert len(nr.figures(again)) == 2 and len(nr.figures(found.parts["pruning"])) == 1
     path.write_text(json.dumps({"claim": "other", "seeds": [0], "quantities": [{"rate": 3.0}]}))
-    with pytest.raises(RecipeError, match="PruningTable.from_card: `path` must be that of a claim about pruning"):
+    with pytest.raises(RecipeError, match=r"PruningTable.from_card: `path` must be that of a claim about pruning"):
         PruningTable.from_card(path, **told)
 
 

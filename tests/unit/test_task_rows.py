@@ -54,5 +54,5 @@ def test_times_and_planes_that_do_not_fit_are_refused() -> None:
         ImageRows(hold=5.0)
     with pytest.raises(ValueError, match="ImageRows: `response` must be a whole number of steps of 2 ms"):
         ImageRows(response=0.0)
-    with pytest.raises(ValueError, match="`colours` must be such that 64 pixels make as many squares; got 3. Try 1"):
+    with pytest.raises(ValueError, match=r"`colours` must be such that 64 pixels make as many squares; got 3. Try 1"):
         ImageRows(colours=3)
