@@ -282,9 +282,12 @@ from .pruning import AbstractPruning as AbstractPruning
 from .pruning import ActivityPruning as ActivityPruning
 from .fit import GradualMagnitude as GradualMagnitude
 from .pruning import LotteryTicket as LotteryTicket
+from .pruning import AnalyticCovariance as AnalyticCovariance
 from .pruning import MagnitudePruning as MagnitudePruning
+from .pruning import NoisePruning as NoisePruning
 from .pruning import Pruned as Pruned
 from .pruning import RandomPruning as RandomPruning
+from .pruning import SimulatedCovariance as SimulatedCovariance
 from .pruning import prune as prune
 
 # Claims and the page

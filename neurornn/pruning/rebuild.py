@@ -36,7 +36,8 @@ def remade(
     square = np.ix_(units, units)
     settings = dict(old.settings)
     settings["n_units"] = len(units)
-    settings["wiring"] = _wiring(old.wiring, chosen, torch.as_tensor(weights[square]), torch.as_tensor(mask[square]))
+    given = torch.as_tensor(weights[square]).to(network.readout.dtype)
+    settings["wiring"] = _wiring(old.wiring, chosen, given, torch.as_tensor(mask[square]))
     for name in ("tau", *getattr(old, "_own", ())):
         if not isinstance(settings.get(name), int | float | None):
             settings[name] = getattr(old, name)().detach()[chosen].tolist()
@@ -85,11 +86,11 @@ def needed_units(network: Network) -> list[int]:
 
 def _wiring(old: AbstractWiring, chosen: Tensor, weights: Tensor, mask: Tensor) -> Masked:
     """Return a wiring of the chosen units with these weights: what was a rule stays one, what was a mask is now one."""
-    signs = _signs(old)
+    signs = signs_of(old)
     if signs is not None and bool((weights * mask * signs[chosen] < 0).any()):
         fix = "Take diagonal='original': a matched one gives units connections onto themselves of the other sign."
         _check.fail("prune", "weights", "of one sign a unit, for a wiring with Dale's law", "others", fix)
-    if _without_autapses(old) and bool((mask.diagonal() & (weights.diagonal() != 0)).any()):
+    if without_autapses(old) and bool((mask.diagonal() & (weights.diagonal() != 0)).any()):
         fix = "Take diagonal='original'."
         _check.fail("prune", "weights", "0 on the diagonal, for a wiring without autapses", "others", fix)
     return Masked(_part(old, chosen, weights * mask), mask)
@@ -103,7 +104,7 @@ def _part(old: AbstractWiring, chosen: Tensor, weights: Tensor) -> AbstractWirin
     if isinstance(old, Dale):
         return _dale(old, chosen, weights)
     if isinstance(old, Dense):
-        new = Dense(len(chosen), **{name: old.settings[name] for name in ("gain", "uniform", "seed")})
+        new = Dense(len(chosen), **{name: old.settings[name] for name in ("gain", "uniform", "seed")}).to(weights.dtype)
         with torch.no_grad():
             new.weight.copy_(weights)
         return new
@@ -126,7 +127,7 @@ def _dale(old: Dale, chosen: Tensor, weights: Tensor) -> Dale:
 
 
 def _low_rank(old: LowRank, chosen: Tensor, weights: Tensor) -> LowRank:
-    new = LowRank(len(chosen), **{name: old.settings[name] for name in ("rank", "gain", "seed")})
+    new = LowRank(len(chosen), **{name: old.settings[name] for name in ("rank", "gain", "seed")}).to(weights.dtype)
     with torch.no_grad():
         new.m.copy_(old.m[chosen] * (len(chosen) / old.n_units))
         new.n.copy_(old.n[chosen])
@@ -137,7 +138,15 @@ def _low_rank(old: LowRank, chosen: Tensor, weights: Tensor) -> LowRank:
     return new
 
 
-def _signs(wiring: AbstractWiring) -> Tensor | None:
+def wiring_of(network: Network) -> AbstractWiring:
+    """Return the wiring of a network of rate or spiking units."""
+    cell = network.cell
+    assert isinstance(cell, LeakyRate | AbstractSpiking), "others are refused before"
+    return cell.wiring
+
+
+def signs_of(wiring: AbstractWiring) -> Tensor | None:
+    """Return the sign of each unit under Dale's law; `None` without it."""
     while isinstance(wiring, Sparse | Masked | NoAutapses | Dale):
         if isinstance(wiring, Dale):
             return wiring.signs.cpu()
@@ -145,7 +154,8 @@ def _signs(wiring: AbstractWiring) -> Tensor | None:
     return None
 
 
-def _without_autapses(wiring: AbstractWiring) -> bool:
+def without_autapses(wiring: AbstractWiring) -> bool:
+    """Tell whether a wiring forbids connections of units onto themselves."""
     while isinstance(wiring, Sparse | Masked | NoAutapses | Dale):
         if isinstance(wiring, NoAutapses):
             return True
