@@ -62,6 +62,7 @@ from .wiring import Dale as Dale
 from .wiring import Dense as Dense
 from .wiring import Diagonal as Diagonal
 from .wiring import LowRank as LowRank
+from .wiring import Masked as Masked
 from .wiring import NoAutapses as NoAutapses
 from .wiring import Sparse as Sparse
 
@@ -82,20 +83,25 @@ from .task import DelayedMatch as DelayedMatch
 from .task import Digits as Digits
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import FlipFlop as FlipFlop
+from .task import Forecasting as Forecasting
 from .task import Foraging as Foraging
 from .task import GivenArenas as GivenArenas
 from .task import HeadDirection as HeadDirection
 from .task import Images as Images
+from .task import ImageRows as ImageRows
 from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
+from .task import Lorenz63 as Lorenz63
 from .task import Oddball as Oddball
 from .task import Multitask as Multitask
 from .task import Navigation as Navigation
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
 from .task import Roaming as Roaming
+from .task import Rossler as Rossler
 from .task import SelfMotion as SelfMotion
 from .task import Sensors as Sensors
+from .task import Series as Series
 from .task import Speeds as Speeds
 from .task import StarArenas as StarArenas
 from .task import Start as Start
@@ -220,6 +226,7 @@ from .dynamics import Chaos as Chaos
 from .dynamics import Connections as Connections
 from .dynamics import Continuum as Continuum
 from .dynamics import FixedPoints as FixedPoints
+from .dynamics import FreeRun as FreeRun
 from .dynamics import Lyapunov as Lyapunov
 from .dynamics import Map as Map
 from .dynamics import Modes as Modes
@@ -234,6 +241,7 @@ from .dynamics import lyapunov as lyapunov
 from .dynamics import modes as modes
 from .dynamics import portrait as portrait
 from .dynamics import rate_map as rate_map
+from .dynamics import run_free as run_free
 from .dynamics import visited_states as visited_states
 
 # Model against brain
@@ -261,6 +269,7 @@ from .comparison import compare_all as compare_all
 from .energy import Energy as Energy
 from .energy import drives as drives
 from .energy import spent as spent
+from .energy import synaptic_operations as synaptic_operations
 
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
@@ -317,6 +326,19 @@ from .perturb import unit_lesions as unit_lesions
 from .perturb import variance_clusters as variance_clusters
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate
+
+# Pruning
+from .pruning import AbstractPruning as AbstractPruning
+from .pruning import ActivityPruning as ActivityPruning
+from .fit import GradualMagnitude as GradualMagnitude
+from .pruning import LotteryTicket as LotteryTicket
+from .pruning import AnalyticCovariance as AnalyticCovariance
+from .pruning import MagnitudePruning as MagnitudePruning
+from .pruning import NoisePruning as NoisePruning
+from .pruning import Pruned as Pruned
+from .pruning import RandomPruning as RandomPruning
+from .pruning import SimulatedCovariance as SimulatedCovariance
+from .pruning import prune as prune
 
 # Claims and the page
 from .claim import Card as Card

@@ -45,4 +45,6 @@ from neurornn.fit.relearn import Relearning as Relearning
 from neurornn.fit.relearn import relearn as relearn
 from neurornn.fit.snapshot import snapshot as snapshot
 from neurornn.fit.targets import RateTrials as RateTrials
+from neurornn.fit.thinning import AbstractThinning as AbstractThinning
+from neurornn.fit.thinning import GradualMagnitude as GradualMagnitude
 from neurornn.fit.train import train as train
