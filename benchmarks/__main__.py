@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--level", type=int, help="run the portable (0) or AVX2 (1) build, not the best")
     parser.add_argument("--shapes", type=int, nargs="*", help="which of the shapes, from 0")
     parser.add_argument("--lif", action="store_true", help="spiking units too where --shapes is given")
+    parser.add_argument("--add", action="store_true", help="keep what the file holds of other shapes")
     parser.add_argument("--reach", action="store_true", help="low rank, stacked lesions and noise too")
     parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
     parser.add_argument("--gpu", action="store_true", help="on a GPU, and nothing on the processor")
@@ -37,12 +38,12 @@ def arguments() -> argparse.Namespace:
 def show(name: str, medians: dict[str, float], gflop: float, best: float) -> list[Row]:
     """Print one shape's table, and return its rows."""
     print(f"\n{name}")
-    print(f"{'':20s}{'ms':>9s}{'x plain loop':>14s}{'x nn.RNN':>10s}{'GFLOP/s':>9s}{'of peak':>9s}")
+    print(f"{'':22s}{'ms':>9s}{'x plain loop':>14s}{'x nn.RNN':>10s}{'GFLOP/s':>9s}{'of peak':>9s}")
     rows: list[Row] = []
     for way, taken in medians.items():
         loop, rnn = medians["plain loop"] / taken, medians.get("torch.nn.RNN", float("nan")) / taken
         speed = gflop / taken * 1e3
-        print(f"{way:20s}{taken:9.2f}{loop:14.2f}{rnn:10.2f}{speed:9.0f}{speed / best:9.0%}")
+        print(f"{way:22s}{taken:9.2f}{loop:14.2f}{rnn:10.2f}{speed:9.0f}{speed / best:9.0%}")
         rows.append({"shape": name, "way": way, "ms": taken, "gflops": speed, "peak_gflops": best})
     return rows
 
@@ -77,8 +78,13 @@ def main() -> None:
     unit = memory.SHAPE.trials * memory.SHAPE.steps * memory.SHAPE.units * 4 / 1e6
     print(f"\npeak memory of a step at {memory.SHAPE}; one array of all states is {unit:.0f} MB" if peaks else "")
     for way, megabytes in peaks.items():
-        print(f"{way:20s}{megabytes:9.0f} MB, {megabytes / unit:4.1f} such arrays")
-    settings = {key: str(value) for key, value in vars(asked).items() if key != "json"}
+        print(f"{way:22s}{megabytes:9.0f} MB, {megabytes / unit:4.1f} such arrays")
+    if asked.add and path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        fresh = {row["shape"] for row in rows}
+        rows = [row for row in before["rows"] if row["shape"] not in fresh] + rows
+        more, peaks = more or before["more"], peaks or before["memory_mb"]
+    settings = {key: str(value) for key, value in vars(asked).items() if key not in ("json", "add")}
     path.write_text(
         json.dumps(
             {"machine": machine(), "settings": settings, "rows": rows, "more": more, "memory_mb": peaks}, indent=1
