@@ -84,7 +84,7 @@ def main() -> None:
         fresh = {row["shape"] for row in rows}
         rows = [row for row in before["rows"] if row["shape"] not in fresh] + rows
         more, peaks = more or before["more"], peaks or before["memory_mb"]
-    settings = {key: str(value) for key, value in vars(asked).items() if key not in ("json", "add")}
+    settings = {key: str(value) for key, value in vars(asked).items() if key not in ("json", "add", "shapes", "lif")}
     path.write_text(
         json.dumps(
             {"machine": machine(), "settings": settings, "rows": rows, "more": more, "memory_mb": peaks}, indent=1

@@ -30,7 +30,7 @@ def speeds(rows: list[dict], shape: str) -> dict[str, float]:
 
 def draw(rows: list[dict], title: str, to: Path) -> None:
     shapes = list(dict.fromkeys(row["shape"] for row in rows))
-    figure, axes = plt.subplots(figsize=(10, 3.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(11, 3.6), layout="constrained")
     labelled: set[str] = set()
     for place, shape in enumerate(shapes):
         found = speeds(rows, shape)
@@ -40,14 +40,16 @@ def draw(rows: list[dict], title: str, to: Path) -> None:
             name = way if way in COLOURS else "other packages"
             at = place + 0.8 * (i - (len(found) - 1) / 2) / max(len(found), 5)
             label = None if name in labelled else name
-            axes.bar(at, found[way], 0.72 / max(len(found), 5), color=COLOURS.get(way, OTHER), label=label)
+            axes.bar(
+                at, found[way] - 1, 0.72 / max(len(found), 5), bottom=1, color=COLOURS.get(way, OTHER), label=label
+            )
             labelled.add(name)
             if way == "native":
                 axes.annotate(f"{found[way]:.1f}", (at, found[way]), ha="center", va="bottom", fontsize=8)
     axes.axhline(1, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(shapes)), [short(shape) for shape in shapes], fontsize=7)
+    axes.set_xticks(range(len(shapes)), [short(shape) for shape in shapes], fontsize=6.5)
     axes.set_yscale("log")
-    axes.set_yticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
+    axes.set_yticks([0.2, 0.5, 1, 2, 5, 10, 20], ["0.2", "0.5", "1", "2", "5", "10", "20"])
     axes.set_ylabel("times the plain loop's speed")
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
