@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from neurornn.statistics.folds import Folds, blocked_folds
 from neurornn.statistics.likelihood import bits_per_spike
@@ -19,7 +19,8 @@ class AbstractMetric(ABC):
     its own (scores of shape `(target,)`) or the two sets as wholes (scores of shape `(1,)`); `symmetric`, whether
     exchanging the sets changes nothing; `paired`, whether it matters which bin of one stands beside which bin of the
     other (where it does not, moving one set in time is no null); `learns`, whether something is learnt that must be
-    held out; `counts_only`, whether the targets must be spike counts.
+    held out; `of_units`, whether it is about single units, so that regressors of behaviour and time cannot stand in for
+    a population; `counts_only`, whether the targets must be spike counts.
     """
 
     family: ClassVar[str]
@@ -28,8 +29,19 @@ class AbstractMetric(ABC):
     symmetric: ClassVar[bool]
     paired: ClassVar[bool] = True
     learns: ClassVar[bool] = True
+    of_units: ClassVar[bool] = False
     counts_only: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return type(self).__name__
+
+    @property
+    def headline(self) -> str:
+        """The measure that stands for the others in a table of several metrics."""
+        return self.measures[0]
 
     @abstractmethod
     def held_out(
@@ -40,6 +52,7 @@ class AbstractMetric(ABC):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
+        labels: Int[np.ndarray, " bin"] | None = None,
     ) -> Mapping[str, Float[np.ndarray, " _score"]]:
         """Return every measure of how well `x` tells `y`, from bins that were not learnt from.
 
@@ -50,6 +63,8 @@ class AbstractMetric(ABC):
             dt: bin width where `y` are spike counts, ms; `None` where it is sampled activity, which has no likelihood.
             bands: how many of the source columns belong to each kind of regressor, where there are several; each kind
                 may then be weighted on its own.
+            labels: the condition of each bin, -1 where it has none; only metrics of conditions read them.
+                Shape `(bin,)`.
 
         Returns:
             For each of `measures` (without bits/spike where there are no counts), shape `(target,)` if `columnwise`,
@@ -137,6 +152,10 @@ class AbstractPredictivity(AbstractMetric):
     n_inner: int
     floor: float
 
+    @property
+    def headline(self) -> str:
+        return "r"
+
     @abstractmethod
     def fit(
         self,
@@ -178,6 +197,7 @@ class AbstractPredictivity(AbstractMetric):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
+        labels: Int[np.ndarray, " bin"] | None = None,
     ) -> Mapping[str, Float[np.ndarray, " _score"]]:
         return self.scores(self.predicted(x, y, folds, dt=dt, bands=bands), dt)
 

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from neurornn.fit import EncodingFit, Fit
+from neurornn.fit import ConstrainedFit, EncodingFit, Fit
 from neurornn.fit.provenance import versions
 from neurornn.latent import LatentFit
 from neurornn.page.checklist import lines, verdict
@@ -19,7 +19,7 @@ from neurornn.page.section import Section, numbers, section
 from neurornn.page.table import file_link, table
 from neurornn.page.words import marked
 
-AnyFit = Fit | EncodingFit | LatentFit
+AnyFit = Fit | EncodingFit | LatentFit | ConstrainedFit
 """What a page may be about."""
 
 
@@ -128,6 +128,8 @@ def _named(fit: AnyFit | None) -> str:
         return f"{type(fit.model).__name__} of {len(fit.units)} neurons"
     if isinstance(fit, LatentFit):
         return f"Latent model of {fit.model.n_out} neurons"
+    if isinstance(fit, ConstrainedFit):
+        return f"Data-constrained network of {len(fit.units)} neurons"
     return f"{type(fit.network.cell).__name__} on {type(fit.task).__name__}"
 
 
@@ -147,7 +149,7 @@ def _facts(fit: AnyFit | None, recipe: str) -> list[tuple[str, str]]:
     facts = [("recipe", recipe)] if recipe else []
     if fit is None:
         return [*facts, *versions().items()]
-    parts = ("network", "task", "objective", "training", "model", "fit", "split")
+    parts = ("network", "task", "objective", "training", "model", "method", "fit", "split")
     facts.extend((part, _written(_without_task(fit.recipe[part]))) for part in parts if part in fit.recipe)
     facts.append(("seed", str(fit.seed)))
     git = getattr(fit, "git", None)

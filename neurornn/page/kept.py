@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from neurornn import _check
 from neurornn.comparison.checklist import CHECKLIST
 from neurornn.errors import FitError
-from neurornn.fit import EncodingFit, Fit
+from neurornn.fit import ConstrainedFit, EncodingFit, Fit
 from neurornn.fit.checkpoint import write_whole
+from neurornn.fit.constrained_fit import FILE as CONSTRAINED
 from neurornn.fit.encoding_fit import FILE as ENCODING
 from neurornn.fit.fit import TABLE
 from neurornn.latent import LatentFit
@@ -27,7 +28,12 @@ from neurornn.study import Findings
 
 FORMAT = 1
 RESULTS, ABOUT = "results", "page.json"
-LOADERS: Mapping[str, Any] = {TABLE: Fit, ENCODING: EncodingFit, LATENT: LatentFit}
+LOADERS: Mapping[str, Any] = {
+    TABLE: Fit,
+    ENCODING: EncodingFit,
+    LATENT: LatentFit,
+    CONSTRAINED: ConstrainedFit,
+}
 """What a folder holds, by the file that tells."""
 
 
@@ -99,7 +105,10 @@ def write_run(
     write_whole(folder / ABOUT, json.dumps(asdict(about), indent=1).encode())
     findings.frame().to_csv(folder / "quantities.csv", index=False)
     for name, result in findings.parts.items():
-        result.frame().to_csv(folder / f"{name}.csv")
+        if hasattr(result, "write_tables"):
+            result.write_tables(folder, name)
+        else:
+            result.frame().to_csv(folder / f"{name}.csv")
         keep(folder, name, result)
     if card is not None:
         keep(folder, "claim", gates(card))
@@ -201,7 +210,11 @@ def _root(folder: Path) -> Path:
 def _of(root: Path) -> str:
     """Return what tells this fit, or this run without one, from any other."""
     here = fit_folder(root)
-    files = [root / ABOUT] if here is None else [here / name for name in ("weights.safetensors", ENCODING, LATENT)]
+    files = (
+        [root / ABOUT]
+        if here is None
+        else [here / name for name in ("weights.safetensors", ENCODING, LATENT, CONSTRAINED)]
+    )
     found = hashlib.sha256()
     for path in files:
         found.update(path.read_bytes() if path.is_file() else b"")

@@ -35,6 +35,7 @@ TITLES = {
     "whitenoise": "Trained on white noise",
     "naturalscene": "Trained on natural scenes",
     "co-smoothing": "Units that were not read, in blocks that were not seen",
+    "constrained": "Neurons of laps that were not seen, by a network that runs by itself",
     "deviance": "The oddball",
     "sparing": "Spikes over a sequence",
     "economy": "What sequences cost",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from neurornn.recording import Recording
 from neurornn.statistics import BitsPerSpike, PlaceBins, bits_per_spike, blocked_folds
 from neurornn.statistics.encoding import chosen, rate_histogram
 from neurornn.statistics.movement import Movement
+from neurornn.statistics.tables import save_scores
 from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
 
 
@@ -65,6 +67,10 @@ class CoSmoothing:
         first = next(iter(self.bits.values()))
         table = {"n_spikes": first.n_spikes, **{name: bits.units for name, bits in self.bits.items()}}
         return pd.DataFrame(table, index=pd.Index(self.units, name="unit"))
+
+    def write_tables(self, folder: str | Path, name: str) -> list[Path]:
+        """Write the table of the units as CSV, JSON and Parquet: see `save_scores`."""
+        return save_scores(self.frame(), folder, name, methods=self.methods)
 
     def summary(self) -> pd.DataFrame:
         """Return the pooled gain of each model, and its median over units."""

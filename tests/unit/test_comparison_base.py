@@ -77,7 +77,7 @@ FEW = RidgePredictivity(penalties=(0.001, 0.1, 10.0, 1000.0), ratios=(0.1, 1.0, 
 
 def quick(model, brain, metric=FEW, *, nulls=None, **settings):
     """A comparison with few penalties and the fewest shifts."""
-    return compare(model, brain, metric, nulls=nulls or Nulls(n_shifts=100), **settings)
+    return compare(model, brain, metric, nulls=nulls or Nulls(n_shifts=100, n_surrogates=2), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +105,11 @@ def test_a_model_that_knows_the_place_beats_every_null_but_behaviour(found):
 def test_every_null_is_there_in_both_directions(found):
     assert found.complete and found.missing == ()
     there = found.scores[found.scores["direction"] == "model to brain"]["source"].unique()
-    expected = {"model", "untrained 0", "untrained 1", "untrained 2", "behaviour", "time", "shifted", "behaviour+model"}
-    assert set(there) == expected
+    expected = {"model", "untrained 0", "untrained 1", "untrained 2", "behaviour", "time", "shifted"}
+    surrogates = {f"{name} {k}" for name in ("phase-randomised", "trial-shuffled", "random features") for k in (0, 1)}
+    assert set(there) == expected | surrogates | {"behaviour+model"}
     back = found.scores[found.scores["direction"] == "brain to model"]
-    assert set(back["source"].unique()) == expected - {"behaviour+model"}
+    assert set(back["source"].unique()) == expected
     assert set(back["measure"]) == {"r2", "r"}  # sampled activity has no likelihood
     assert len(found.shifts) == 100 * (3 + 2) and found.shifts["shift"].min() >= 20_000.0
 
@@ -155,7 +156,7 @@ def test_a_bare_recording_is_incomplete_until_untrained_ones_are_given(brain):
 
 def test_a_recording_without_behaviour_is_incomplete(brain):
     found = quick(session(counts=False), replace(brain, behaviour={}), untrained=[noise(1)])
-    assert found.missing == ("behaviour: the recording has no behaviour",)
+    assert found.missing == ("behaviour: the recording has no behaviour, and no conditions were named",)
     assert found.ceiling.startswith("No ceiling") and found.reliability is None
 
 
