@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from neurornn import report
+from neurornn import figures, report
 from neurornn.claim import card_of
 from neurornn.cli import app
 from neurornn.comparison.checklist import CHECKLIST, ENOUGH_FAMILIES
@@ -230,6 +230,12 @@ def test_a_truncated_result_is_refused(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(FitError, match=r"hurt.json: `content` is damaged .* Measure it again."):
         page_of(folder)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in figures.registry if kind is not object], ids=lambda k: k.__name__)
+def test_whatever_can_be_drawn_says_how_it_was_made(kind: type) -> None:
+    for name in ("frame", "methods"):
+        assert hasattr(kind, name) or name in {one.name for one in fields(kind)}, f"{kind.__name__} has no `{name}`"
 
 
 def test_the_methods_of_a_fit_say_how_it_was_kept() -> None:
