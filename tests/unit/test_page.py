@@ -112,6 +112,7 @@ def test_cells_are_readable() -> None:
     assert shown.head == ("kind", "", "flag", "n", "x", "units")
     assert shown.rows[0] == ("a", "1", "yes", "3", "1,235", "1, 2")
     assert shown.rows[1][4] == "" and shown.rows[1][5].endswith("11 ... (20)")
+    assert not any(shown.words) and table(pd.DataFrame({"a": ["two words"]})).words == (True,)
     assert table(frame.reset_index(drop=True), most=1).rest == "the first 1 of 2 rows"
 
 
