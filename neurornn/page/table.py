@@ -11,7 +11,7 @@ import pandas as pd
 MOST_ROWS = 40
 """Rows that a page shows; the file holds all."""
 
-FEW_ROWS = 14
+FEW_ROWS = 20
 """A table of so few rows stands open."""
 
 

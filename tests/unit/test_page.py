@@ -45,7 +45,7 @@ def test_what_the_results_say_fills_the_lines() -> None:
     rows = rows_of(report(a_fit(), lesion=a_lesion()).html)
     assert "1 trained network, seed 0" in rows["seeds"]
     assert "199 matched random sets" in rows["nulls"] and 'href="#lesion"' in rows["nulls"]
-    assert "of 2 of 24 units" in rows["generalisation"]
+    assert "Silence of 2 of 24 units" in rows["generalisation"]
     assert "no replication over networks" in rows["interval"]
     assert "torch" in rows["manifest"] and "seed 0" in rows["manifest"]
     for key in ("split", "choices", "ceiling", "units", "effective", "matched", "families"):
@@ -244,4 +244,7 @@ def test_the_methods_of_a_fit_say_how_it_was_kept() -> None:
     training = {**fit.recipe["training"], "validate_every": 5, "patience": 3, "clip": 0.0}
     told = replace(fit, recipe={**fit.recipe, "training": training}).methods
     assert "every 5 steps; the best weights within 3 validations were kept." in told and "not clipped" in told
+    terms = {"a": {"type": "SquaredError"}, "b": {"type": "RatePenalty"}}
+    told = replace(fit, recipe={**fit.recipe, "objective": {"terms": terms, "weights": {"b": 0.1}}}).methods
+    assert "Minimised: mean squared error + 0.1 x rate penalty." in told
     assert fit.untrained(4).methods == "Untrained weights, seed 4."
