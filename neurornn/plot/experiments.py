@@ -83,7 +83,7 @@ def _(hurt: LesionTable) -> list[Figure]:
         left.axvspan(*hurt.interval, color=MODEL, alpha=0.15, lw=0)
         left.axvline(0, color=INK, lw=0.8)
         left.set(xlabel=f"change of {hurt.score_name}", ylabel="controls")
-        left.legend(loc="upper right")
+        left.legend(loc="best")
         panel(left, "a", f"z = {hurt.z:.1f}, p = {hurt.p:.3g}" if n_controls else "Without controls")
         if len(curve):
             right.fill_between(

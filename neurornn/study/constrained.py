@@ -39,6 +39,21 @@ class Constrained:
     methods: str
     references: tuple[str, ...] = ("10.1016/j.neuron.2016.02.009", "10.1101/2020.12.18.423348")
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        first = next(iter(self.fits.values()))
+        nulls = [name for name in self.scores if name not in self.fits]
+        return {
+            "split": (
+                f"Whole trials: {len(first.train)} to learn from, {len(first.validation)} to choose by, "
+                f"{self.recorded.n_trials} to score."
+            ),
+            "choices": "Weights by the error in the trials that choose, which are not those of the scores.",
+            "nulls": f"On the same trials: {', '.join(nulls)}.",
+            "matched": f"All predictions of the same {len(self.recorded.units)} neurons in the same held-out trials.",
+        }
+
     def frame(self) -> pd.DataFrame:
         """Return one row a neuron: the explained variance of every prediction."""
         table = {name: score.units for name, score in self.scores.items()}

@@ -51,6 +51,16 @@ class NeuronFit:
             **self.found.values,
         }
 
+    @property
+    def methods(self) -> str:
+        """How this was made."""
+        return (
+            f"{self.kind.__name__} in steps of {self.held_out.clamp.dt:g} ms. Lowered, in {self.found.runs} runs: "
+            f"potential before the first spike, number of spikes so far, van Rossum's distance. Scored on "
+            f"{len(self.held_out.clamp)} held-out steps: rate during the step, coincidence factor within 4 ms, "
+            f"potential away from spikes."
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return one row a quantity."""
         found = self.quantities()
