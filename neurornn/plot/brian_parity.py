@@ -33,7 +33,7 @@ def _(parity: Parity) -> list[Figure]:
         right.set(xscale="log", xlabel="largest relative difference of potentials", xlim=(1e-17, 1e-4))
         right.set_yticks(range(len(cells)), labels, fontsize=7)
         right.set_ylim(len(cells) - 0.4, -0.6)
-        right.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncol=4)
+        right.legend(fontsize=7.5, loc="upper right", bbox_to_anchor=(1.0, -0.2), ncol=4, columnspacing=1.0)
         panel(right, "b", "All of them")
         return [
             finished(

@@ -235,8 +235,9 @@ class ParityStudy(AbstractStudy):
             methods=f"Networks trained for {self.train_steps} steps of {self.batch} trials to tell the stronger of two "
             f"inputs. {found[0].methods}",
         )
-        columns = ["seed", "steps", "rate", "spikes", "mismatches", "trace_error", "ulp_error", "ulp_growth"]
-        shown = whole.table.set_index(["cell", "target"])[columns]
+        means = whole.training.groupby("cell")["after"].mean()
+        columns = ["seed", "score", "steps", "rate", "spikes", "mismatches", "trace_error", "ulp_error", "ulp_growth"]
+        shown = whole.table.assign(score=whole.table["cell"].map(means)).set_index(["cell", "target"])[columns]
         return Findings(whole.quantities(), headline=shown, parts={"parity": whole}, notes=plan.notes, title=plan.title)
 
     def _fit(self, name: str, seed: int) -> Fit:
@@ -273,7 +274,9 @@ def _run(cell: AbstractCell, inputs: torch.Tensor, *, moved: bool = False) -> tu
     shape = (len(inputs), cell.n_units)
     spikes, traces = np.zeros(shape, dtype=np.int8), np.empty(shape)
     first, *rest = cell.initial(1)
-    first = torch.nextafter(first, torch.full_like(first, torch.inf)) if moved else first
+    if moved:  # a rate of 0 by what rounding is about 1
+        up = torch.nextafter(first, torch.full_like(first, torch.inf))
+        first = torch.where(first == 0, torch.finfo(first.dtype).eps, up)
     with torch.no_grad():
         for t, (sent, state) in enumerate(cell.steps(inputs[None], (first, *rest))):
             traces[t] = sent[0] if rates else state[0][0]
