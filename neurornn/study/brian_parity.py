@@ -97,13 +97,22 @@ class Parity:
         }
 
     def _learnt(self) -> dict[str, float]:
-        """Return the mean score of each cell's networks after training, and the least of all."""
-        if not len(self.training):
+        """Return the mean score of each cell's networks after training, and the least of all spiking ones."""
+        rows = self.training.to_dict("records")
+        spiking = [float(row["after"]) for row in rows if row["cell"] != "LeakyRate"]
+        if not rows:
             return {}
-        spiking = self.training[self.training["cell"] != "LeakyRate"]
-        means = self.training.groupby("cell")["after"].mean()
-        least = float((spiking if len(spiking) else self.training)["after"].min())
-        return {"lowest_score": least, **{f"score {cell}": float(score) for cell, score in means.items()}}
+        return {
+            "lowest_score": min(spiking or [float(row["after"]) for row in rows]),
+            **{f"score {cell}": score for cell, score in self.scores().items()},
+        }
+
+    def scores(self) -> dict[str, float]:
+        """Return the mean score of each cell's networks after training."""
+        found: dict[str, list[float]] = {}
+        for row in self.training.to_dict("records"):
+            found.setdefault(row["cell"], []).append(float(row["after"]))
+        return {cell: float(np.mean(scores)) for cell, scores in found.items()}
 
 
 def parity(
@@ -235,9 +244,8 @@ class ParityStudy(AbstractStudy):
             methods=f"Networks trained for {self.train_steps} steps of {self.batch} trials to tell the stronger of two "
             f"inputs. {found[0].methods}",
         )
-        means = whole.training.groupby("cell")["after"].mean()
         columns = ["seed", "score", "steps", "rate", "spikes", "mismatches", "trace_error", "ulp_error", "ulp_growth"]
-        shown = whole.table.assign(score=whole.table["cell"].map(means)).set_index(["cell", "target"])[columns]
+        shown = whole.table.assign(score=whole.table["cell"].map(whole.scores())).set_index(["cell", "target"])[columns]
         return Findings(whole.quantities(), headline=shown, parts={"parity": whole}, notes=plan.notes, title=plan.title)
 
     def _fit(self, name: str, seed: int) -> Fit:
