@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -26,7 +26,9 @@ err = Console(stderr=True, soft_wrap=True)
 Size = Annotated[str, typer.Option(help="small (minutes), full (the size of the paper), or another of the recipe")]
 Minutes = Annotated[float, typer.Option(help="wall time after which each training stops where it is; 0 for no end")]
 Seed = Annotated[int | None, typer.Option(help="instead of the recipe's own")]
-Folder = Annotated[Path, typer.Argument(help="a folder that `neurornn fit` saved", exists=True, file_okay=False)]
+Folder = Annotated[
+    Path, typer.Argument(help="a folder that `neurornn fit` wrote, or a saved fit", exists=True, file_okay=False)
+]
 Out = Annotated[Path | None, typer.Option(help="where to write")]
 
 
@@ -64,23 +66,17 @@ def fit(
     out_dir: Annotated[Path | None, typer.Option("--out", help="folder to write; runs/NAME where absent")] = None,
 ) -> None:
     """Run a fit recipe: train, measure, and write fit, tables and report.html."""
-    from neurornn.claim import run_recipe
+    from neurornn.citation import cited
+    from neurornn.claim import card_of, run_recipe
     from neurornn.library import find
-    from neurornn.page import report
+    from neurornn.page.kept import write_run
+    from neurornn.recipe import load_fit_recipe
 
-    stem = find("fits", name).stem
-    folder = out_dir if out_dir is not None else Path("runs") / stem
+    file, digest = find("fits", name), load_fit_recipe(name).sized(size).digest()
+    folder = out_dir if out_dir is not None else Path("runs") / file.stem
     findings = run_recipe(name, size=size, seed=seed, minutes=minutes, say=_say)
-    folder.mkdir(parents=True, exist_ok=True)
-    if findings.fit is not None:
-        findings.fit.save(folder / "fit")
-    for part, result in findings.parts.items():
-        result.frame().to_csv(folder / f"{part}.csv")
-    findings.frame().to_csv(folder / "quantities.csv", index=False)
-    page = report(
-        findings.fit, title=findings.title, notes=findings.notes, headline=findings.headline, **findings.parts
-    )
-    path = page.save(folder / "report.html")
+    told = f"{file.stem}, size {size}, hash {digest}"
+    path = write_run(folder, findings, recipe=told, cited=cited(name), card=card_of(file, size, digest))
     for note in findings.notes:
         out.print(f"[yellow]{note}[/yellow]")
     _show(findings.quantities)
@@ -135,15 +131,16 @@ def compare(
     """Compare a saved fit with a recording, driven through the animal's own behaviour. Nulls are always shown."""
     from neurornn.comparison import RidgePredictivity
     from neurornn.comparison import compare as compare_
-    from neurornn.fit import Fit
+    from neurornn.page.kept import keep, load_network
     from neurornn.source import load_recording
     from neurornn.statistics import laps
 
     brain = load_recording(recording)
     brain = brain.with_trials(laps(brain)) if "linear" in brain.behaviour else brain
-    result = compare_(Fit.load(folder), brain, RidgePredictivity())
+    result = compare_(load_network(folder), brain, RidgePredictivity())
     _table(result.summary())
     _write(result.frame(), to)
+    _kept(folder, keep(folder, f"compare: {Path(recording).stem}", result))
 
 
 @app.command()
@@ -155,12 +152,13 @@ def lesion(
     to: Out = None,
 ) -> None:
     """Silence units of a saved fit, beside matched random controls on the same trials and noise."""
-    from neurornn.fit import Fit
+    from neurornn.page.kept import keep, load_network
     from neurornn.perturb import lesion as lesion_
 
-    result = lesion_(Fit.load(folder), units=_units(units), controls=controls, seed=seed)
+    result = lesion_(load_network(folder), units=_units(units), controls=controls, seed=seed)
     _table(result.summary())
     _write(result.frame(), to)
+    _kept(folder, keep(folder, f"lesion: {units}", result))
 
 
 @app.command()
@@ -172,42 +170,25 @@ def reactivate(
     to: Out = None,
 ) -> None:
     """Let a saved fit run without input, and compare where it goes with where it went when active."""
-    from neurornn.fit import Fit
+    from neurornn.page.kept import keep, load_network
     from neurornn.reactivation import reactivate as reactivate_
 
-    result = reactivate_(Fit.load(folder), trials=trials, steps=steps, seed=seed)
+    result = reactivate_(load_network(folder), trials=trials, steps=steps, seed=seed)
     _table(result.frame())
     _write(result.frame(), to)
+    _kept(folder, keep(folder, f"reactivation: {trials} trials", result))
 
 
 @app.command()
 def report(
     folder: Folder,
-    recording: Annotated[str | None, typer.Option(help="a recording to compare with")] = None,
-    units: Annotated[str | None, typer.Option(help="units to silence: 0,1,2 or 0-9")] = None,
-    to: Annotated[Path, typer.Option(help="the page")] = Path("report.html"),
+    to: Annotated[Path | None, typer.Option(help="the page; report.html in the folder where absent")] = None,
 ) -> None:
-    """Write one self-contained page about a saved fit: training, reactivation, and what else is asked for."""
-    from neurornn.comparison import RidgePredictivity
-    from neurornn.comparison import compare as compare_
-    from neurornn.fit import Fit
-    from neurornn.page import report as report_
-    from neurornn.perturb import lesion as lesion_
-    from neurornn.reactivation import reactivate as reactivate_
-    from neurornn.source import load_recording
-    from neurornn.statistics import laps
+    """Write one self-contained page about a saved fit, with the results of every command that was run on it."""
+    from neurornn.page.kept import page_of
 
-    saved = Fit.load(folder)
-    parts: dict[str, Any] = {}
-    if recording is not None:
-        brain = load_recording(recording)
-        brain = brain.with_trials(laps(brain)) if "linear" in brain.behaviour else brain
-        parts["compare"] = compare_(saved, brain, RidgePredictivity())
-    if units is not None:
-        parts["lesion"] = lesion_(saved, units=_units(units))
-    if saved.network.n_start:
-        parts["reactivation"] = reactivate_(saved)
-    out.print(f"report: [bold]{report_(saved, **parts).save(to)}[/bold]")
+    path = page_of(folder).save(to if to is not None else folder / "report.html")
+    out.print(f"report: [bold]{path}[/bold]")
 
 
 @app.command()
@@ -295,6 +276,10 @@ def _write(frame: object, to: Path | None) -> None:
     else:
         frame.to_csv(to)  # type: ignore[attr-defined]
     out.print(f"table: {to}")
+
+
+def _kept(folder: Path, path: Path) -> None:
+    out.print(f"kept: {path}; `neurornn report {folder}` shows it", highlight=False)
 
 
 def _units(text: str) -> list[int]:

@@ -1,14 +1,17 @@
 """Wiring: what the recurrent weights of a network may be.
 
-A wiring is either free (`Dense`, `LowRank`, `Diagonal`) or wraps another one (`Sparse`, `Dale`, `NoAutapses`), so that
-they compose: `Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows post-synaptic.
+A wiring is either free (`Dense`, `LowRank`, `Diagonal`) or wraps another one (`Sparse`, `Masked`, `Dale`,
+`NoAutapses`), so that they compose: `Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows
+post-synaptic.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neurornn import _check
@@ -219,6 +222,46 @@ class Sparse(AbstractWiring):
         self.inner.fill(weights)
 
 
+class Masked(AbstractWiring):
+    r"""Only given connections of another wiring: $W = M \odot W_0$.
+
+    The mask survives learning: a missing connection never comes back. Weights that are kept are as they were; fresh
+    ones (`Network.untrained`) have the same mask.
+
+    Args:
+        inner: the wiring whose connections are cut.
+        mask: which are kept, rows post-synaptic; or its rows in hexadecimal, as recipes hold it. Shape `(unit, unit)`.
+
+    Example:
+        >>> import torch
+        >>> from neurornn import Dense, Masked
+        >>> ring = torch.eye(5).roll(1, dims=0).bool()
+        >>> int((Masked(Dense(5), ring)() != 0).sum()), Masked(Dense(5), ring).settings["mask"]
+        (5, ('08', '80', '40', '20', '10'))
+    """
+
+    mask: Tensor
+
+    @recorded
+    def __init__(
+        self, inner: AbstractWiring, mask: Bool[Tensor, "unit unit"] | Bool[np.ndarray, "unit unit"] | Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.inner = inner
+        self.n_units = n = inner.n_units
+        kept = np.asarray(_unpacked(mask, n) if isinstance(mask, Sequence) else mask, dtype=bool)
+        if kept.shape != (n, n):
+            _check.fail("Masked", "mask", f"of shape ({n}, {n})", kept)
+        self.register_buffer("mask", torch.tensor(kept, dtype=torch.get_default_dtype()))
+        self.settings["mask"] = tuple(row.tobytes().hex() for row in np.packbits(kept, axis=1))
+
+    def forward(self) -> Tensor:
+        return self.inner() * self.mask
+
+    def rescale(self, factor: Tensor) -> None:
+        self.inner.rescale(factor)
+
+
 class NoAutapses(AbstractWiring):
     """Another wiring without connections of a unit onto itself.
 
@@ -346,9 +389,21 @@ def _nothing_at(owner: str, weights: Tensor, empty: Tensor) -> None:
 
 
 def _free(wiring: AbstractWiring) -> AbstractWiring:
-    while isinstance(wiring, Sparse | NoAutapses | Dale):
+    while isinstance(wiring, Sparse | Masked | NoAutapses | Dale):
         wiring = wiring.inner
     return wiring
+
+
+def _unpacked(rows: Sequence[str], n: int) -> np.ndarray:
+    """Return the mask whose rows were written in hexadecimal."""
+    length = 2 * ((n + 7) // 8)
+    try:
+        packed = np.array([list(bytes.fromhex(row)) for row in rows if len(row) == length], dtype=np.uint8)
+    except ValueError:
+        packed = np.empty((0, 0), dtype=np.uint8)
+    if len(packed) != n or len(rows) != n:
+        _check.fail("Masked", "mask", f"{n} rows of {length} hexadecimal digits", list(rows))
+    return np.unpackbits(packed, axis=1, count=n)
 
 
 def _radius(weights: Tensor) -> float:

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -121,6 +122,13 @@ def card_path(recipe: Path, size: str = "small") -> Path:
     """
     beside = recipe.parent if os.access(recipe.parent, os.W_OK) and recipe.parent.name == "fits" else Path("fits")
     return beside / recipe.stem / ("card.json" if size == "small" else f"card_{size}.json")
+
+
+def card_of(recipe: Path, size: str, digest: str) -> Mapping[str, Any] | None:
+    """Return the card beside a recipe as plain data, where there is one that was made by this very recipe."""
+    path = recipe.parent / recipe.stem / card_path(recipe, size).name
+    card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return card if card.get("recipe") == digest else None
 
 
 def write_card(card: Card, recipe: Path, target: Path | None = None) -> Path:

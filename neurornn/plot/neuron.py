@@ -46,7 +46,8 @@ def _potentials(fits: NeuronFits) -> Figure:
             title="Steps that the fits never saw.",
             caption="The neuron (teal) and each model by the better of its optimisers. A model has no spike of its own "
             "shape: its spikes are told by lines from -10 to 20 mV.",
-            alt="Potentials of the neuron and of the models on held-out current steps.",
+            alt=f"Potentials of the neuron and of {', '.join(best.values())} on held-out current steps of "
+            f"{', '.join(f'{held_out.steps[sweep]:g}' for sweep in shown)} pA.",
         )
 
 

@@ -13,11 +13,13 @@ from neurornn.study.brian_parity import parity as parity
 from neurornn.study.clamp import Clamp as Clamp
 from neurornn.study.clamp import clamp_sweeps as clamp_sweeps
 from neurornn.study.clocks import ClockStudy as ClockStudy
+from neurornn.study.constrained import ConstrainedStudy as ConstrainedStudy
 from neurornn.study.continua import ContinuumStudy as ContinuumStudy
 from neurornn.study.encoding import EncodingStudy as EncodingStudy
 from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
 from neurornn.study.latent import LatentStudy as LatentStudy
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
+from neurornn.study.multitask import MultitaskStudy as MultitaskStudy
 from neurornn.study.neuron import NeuronFit as NeuronFit
 from neurornn.study.neuron import NeuronFits as NeuronFits
 from neurornn.study.neuron import NeuronStudy as NeuronStudy
@@ -29,6 +31,8 @@ from neurornn.study.novel import NovelArenaStudy as NovelArenaStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
+from neurornn.study.pruning import PruningStudy as PruningStudy
+from neurornn.study.pruning_table import PruningTable as PruningTable
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.remapping import RemappingStudy as RemappingStudy
 from neurornn.study.resting import RestStudy as RestStudy
@@ -39,6 +43,8 @@ from neurornn.study.salamander import SalamanderStudy as SalamanderStudy
 from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
+from neurornn.study.stimulation import StimulationTest as StimulationTest
+from neurornn.study.stimulation import stimulation_test as stimulation_test
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy
 from neurornn.study.variants import VariantStudy as VariantStudy
