@@ -40,8 +40,8 @@ def _(parity: Parity) -> list[Figure]:
                 drawing,
                 title="Here and in brian2.",
                 caption="a: the potential of one unit, run here and in brian2. b: the largest difference of potentials "
-                "over all units and steps; dotted: what is asked for; bar: what moving the first potentials to the "
-                "next numbers comes to, without brian2. Below each cell, spikes that fell in another step, of all.",
+                "over all units and steps; dotted: what is asked for; bar: what moving potentials by one ulp after "
+                "every step comes to, without brian2. Below each cell, spikes that fell in another step, of all.",
                 alt=f"Spikes here and in brian2: {table['mismatches'].sum()} in another step; the largest "
                 f"difference of a potential is {table['trace_error'].max():.1e}.",
             )
