@@ -229,11 +229,13 @@ def _table(thing: Any, *, strict: bool) -> dict[str, Any]:
         if not dataclasses.is_dataclass(thing):
             return {"type": kind.__name__}
         settings = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing) if f.init}
-    # TOML knows no null: a parameter that is absent by default stays absent.
+    # TOML knows no null: a parameter that is absent by default stays absent. One that is something by default (the
+    # synaptic filter of a LIF) would come back as that, and is written down as null.
+    known = _parameters(kind)
     table = {
-        name: _plain(value, f"{kind.__name__}.{name}", strict=strict)
+        name: None if value is None else _plain(value, f"{kind.__name__}.{name}", strict=strict)
         for name, value in settings.items()
-        if value is not None
+        if value is not None or (name in known and known[name].default is not None)
     }
     return {"type": kind.__name__, **table}
 
