@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from neurornn.comparison.ceiling import Reliability
 from neurornn.comparison.checklist import CHECKLIST
 from neurornn.comparison.metric import AbstractMetric
 from neurornn.statistics.folds import Folds
+from neurornn.statistics.tables import save_scores
 
 TO_BRAIN = "model to brain"
 TO_MODEL = "brain to model"
@@ -149,6 +151,24 @@ class Comparison:
             _check.fail("Comparison.of", "source", "a source with this measure and direction", got, fix, error=KeyError)
         rows = self.scores.loc[mine, ["unit", "score"]]
         return rows.set_index("unit").groupby(level=0, sort=False).mean()["score"]
+
+    def unit_table(self) -> pd.DataFrame:
+        """Return one row for each unit of the brain: whether it was kept, why not, and its score from every source.
+
+        Columns are those of `units`, then `SOURCE MEASURE` for every source and measure towards the brain; those of
+        `untrained` are means over the initialisations. NaN where the unit was set aside.
+        """
+        table, mine = self.units.copy(), self.scores[self.scores["direction"] == TO_BRAIN]
+        for measure in dict.fromkeys(mine["measure"]):
+            for source in dict.fromkeys(map(kind, mine.loc[mine["measure"] == measure, "source"])):
+                table[f"{source} {measure}"] = self.of(source, measure).reindex(table.index)
+        return table.rename_axis("unit")
+
+    def write_tables(self, folder: str | Path, name: str) -> list[Path]:
+        """Write every score as `NAME.csv`, and the table of the units as `NAME_units` (see `save_scores`)."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.scores.to_csv(Path(folder) / f"{name}.csv")
+        return save_scores(self.unit_table(), folder, f"{name}_units", methods=self.methods)
 
     def summary(self) -> pd.DataFrame:
         """Return one row for each `direction`, `measure` and `source`: median over units, interval, and p.

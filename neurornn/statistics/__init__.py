@@ -67,12 +67,18 @@ from neurornn.statistics.place import RateMaps as RateMaps
 from neurornn.statistics.place import rate_maps as rate_maps
 from neurornn.statistics.population import PopulationCoupling as PopulationCoupling
 from neurornn.statistics.population import population_coupling as population_coupling
+from neurornn.statistics.psychometric import Psychometric as Psychometric
+from neurornn.statistics.psychometric import fit_psychometric as fit_psychometric
 from neurornn.statistics.remapping import Remapping as Remapping
 from neurornn.statistics.remapping import remapping as remapping
 from neurornn.statistics.replay import Replay as Replay
 from neurornn.statistics.replay import replay as replay
+from neurornn.statistics.rescaling import Rescaled as Rescaled
+from neurornn.statistics.rescaling import rescaled as rescaled
 from neurornn.statistics.rotation import Rotations as Rotations
 from neurornn.statistics.rotation import jpca as jpca
+from neurornn.statistics.shapley import Shapley as Shapley
+from neurornn.statistics.shapley import shapley_values as shapley_values
 from neurornn.statistics.spatial import SpatialProfile as SpatialProfile
 from neurornn.statistics.spatial import spatial_profile as spatial_profile
 from neurornn.statistics.spiketrain import SpikeTrains as SpikeTrains
@@ -84,6 +90,7 @@ from neurornn.statistics.subspace import participation_ratio as participation_ra
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
 from neurornn.statistics.synchrony import Correlations as Correlations
 from neurornn.statistics.synchrony import correlations as correlations
+from neurornn.statistics.tables import save_scores as save_scores
 from neurornn.statistics.timescale import Timescales as Timescales
 from neurornn.statistics.timescale import autocorrelation as autocorrelation
 from neurornn.statistics.timescale import autocorrelation_time as autocorrelation_time
