@@ -7,7 +7,7 @@ import torch
 
 from neurornn import generator, report, simulated_track
 from neurornn.claim import _network, _task
-from neurornn.page.titles import TITLES
+from neurornn.page import TITLES
 from neurornn.recipe import load_fit_recipe
 from neurornn.study import AgreementStudy, Findings, Plan
 from neurornn.study.agreement import Recall
