@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neurornn import generator, report, simulated_track
-from neurornn.claim import _network, _task
+from neurornn.claim.run import network_of, task_of
 from neurornn.page import TITLES
 from neurornn.recipe import load_fit_recipe
 from neurornn.study import AgreementStudy, Findings, Plan
@@ -21,8 +21,8 @@ def findings() -> Findings:
     recipe = load_fit_recipe("many_against_rat")
     network = {**recipe.network, "cell": {**recipe.network["cell"], "n_units": 40}}
     plan = Plan(
-        network=lambda task, seed: _network(network, task, seed),
-        task=lambda **known: _task({**recipe.task, "duration": 2000.0}, known),
+        network=lambda task, seed: network_of(network, task, seed),
+        task=lambda **known: task_of({**recipe.task, "duration": 2000.0}, known),
         train={"steps": 6, "batch": 4, "learning_rate": 5e-3},
         recording=simulated_track(0, run=300_000.0, rest=60_000.0),
         title="A title",
