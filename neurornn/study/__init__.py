@@ -1,5 +1,6 @@
 """Studies: the analyses that recipes name."""
 
+from neurornn.study.agreement import AgreementStudy as AgreementStudy
 from neurornn.study.balanced import BalancedState as BalancedState
 from neurornn.study.balanced import BrunelStudy as BrunelStudy
 from neurornn.study.balanced import CubaStudy as CubaStudy
