@@ -208,6 +208,7 @@ def test_units_are_clustered_by_what_drives_them() -> None:
     assert found.n_clusters == 3 and found.labels[-2:].tolist() == [-1, -1]
     groups = {tuple(sorted(units)) for units in found.groups.values()}
     assert groups == {tuple(range(8)), tuple(range(8, 16)), tuple(range(16, 24))}
+    assert variance_clusters(whole, ("a", "b", "c"), n_clusters=2).n_clusters == 2
     assert found.frame().shape == (26, 5) and found.normalised.max() == 1.0
 
 
