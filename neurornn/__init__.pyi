@@ -62,6 +62,7 @@ from .wiring import Dale as Dale
 from .wiring import Dense as Dense
 from .wiring import Diagonal as Diagonal
 from .wiring import LowRank as LowRank
+from .wiring import Masked as Masked
 from .wiring import NoAutapses as NoAutapses
 from .wiring import Sparse as Sparse
 
@@ -82,20 +83,25 @@ from .task import DelayedMatch as DelayedMatch
 from .task import Digits as Digits
 from .task import EvidenceAccumulation as EvidenceAccumulation
 from .task import FlipFlop as FlipFlop
+from .task import Forecasting as Forecasting
 from .task import Foraging as Foraging
 from .task import GivenArenas as GivenArenas
 from .task import HeadDirection as HeadDirection
 from .task import Images as Images
+from .task import ImageRows as ImageRows
 from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
+from .task import Lorenz63 as Lorenz63
 from .task import Oddball as Oddball
 from .task import Multitask as Multitask
 from .task import Navigation as Navigation
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
 from .task import Roaming as Roaming
+from .task import Rossler as Rossler
 from .task import SelfMotion as SelfMotion
 from .task import Sensors as Sensors
+from .task import Series as Series
 from .task import Speeds as Speeds
 from .task import StarArenas as StarArenas
 from .task import Start as Start
@@ -168,6 +174,7 @@ from .statistics import direction_tuning as direction_tuning
 from .statistics import demixed_pca as demixed_pca
 from .statistics import drift_field as drift_field
 from .statistics import encode as encode
+from .statistics import in_silico as in_silico
 from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales
 from .statistics import jpca as jpca
@@ -181,6 +188,7 @@ from .statistics import observe as observe
 from .statistics import participation_ratio as participation_ratio
 from .statistics import rate_maps as rate_maps
 from .statistics import remapping as remapping
+from .statistics import save_scores as save_scores
 from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap
@@ -200,8 +208,15 @@ from .encoding import TemporalConv as TemporalConv
 from .encoding import contiguous_split as contiguous_split
 from .encoding import poisson_glm as poisson_glm
 from .encoding import score_rates as score_rates
+from .fit import FORCE as FORCE
+from .fit import AbstractConstraint as AbstractConstraint
+from .fit import ConstrainedFit as ConstrainedFit
+from .fit import Descent as Descent
 from .fit import EncodingFit as EncodingFit
+from .fit import RateScores as RateScores
+from .fit import RateTrials as RateTrials
 from .fit import fit_encoding as fit_encoding
+from .fit import fit_rates as fit_rates
 from .latent import LatentFit as LatentFit
 from .latent import SequentialLatent as SequentialLatent
 from .latent import fit_latent as fit_latent
@@ -211,6 +226,7 @@ from .dynamics import Chaos as Chaos
 from .dynamics import Connections as Connections
 from .dynamics import Continuum as Continuum
 from .dynamics import FixedPoints as FixedPoints
+from .dynamics import FreeRun as FreeRun
 from .dynamics import Lyapunov as Lyapunov
 from .dynamics import Map as Map
 from .dynamics import Modes as Modes
@@ -225,24 +241,35 @@ from .dynamics import lyapunov as lyapunov
 from .dynamics import modes as modes
 from .dynamics import portrait as portrait
 from .dynamics import rate_map as rate_map
+from .dynamics import run_free as run_free
 from .dynamics import visited_states as visited_states
 
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric
+from .comparison import CanonicalCorrelation as CanonicalCorrelation
 from .comparison import Comparison as Comparison
+from .comparison import Comparisons as Comparisons
 from .comparison import DebiasedCKA as DebiasedCKA
+from .comparison import DimensionSimilarity as DimensionSimilarity
 from .comparison import DynamicSimilarity as DynamicSimilarity
+from .comparison import ModeSimilarity as ModeSimilarity
 from .comparison import Moving as Moving
 from .comparison import Nulls as Nulls
+from .comparison import PLSPredictivity as PLSPredictivity
 from .comparison import PoissonPredictivity as PoissonPredictivity
+from .comparison import ProcrustesSimilarity as ProcrustesSimilarity
+from .comparison import RepresentationalSimilarity as RepresentationalSimilarity
 from .comparison import RidgePredictivity as RidgePredictivity
 from .comparison import UnitDistributions as UnitDistributions
+from .comparison import UnitSimilarity as UnitSimilarity
 from .comparison import compare as compare
+from .comparison import compare_all as compare_all
 
 # What a network spends
 from .energy import Energy as Energy
 from .energy import drives as drives
 from .energy import spent as spent
+from .energy import synaptic_operations as synaptic_operations
 
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
@@ -253,6 +280,7 @@ from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
 from .study import NeuronFit as NeuronFit
 from .study import Evolution as Evolution
+from .study import Refined as Refined
 from .study import clamp_sweeps as clamp_sweeps
 from .study import fit_neuron as fit_neuron
 
@@ -298,6 +326,19 @@ from .perturb import unit_lesions as unit_lesions
 from .perturb import variance_clusters as variance_clusters
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate
+
+# Pruning
+from .pruning import AbstractPruning as AbstractPruning
+from .pruning import ActivityPruning as ActivityPruning
+from .fit import GradualMagnitude as GradualMagnitude
+from .pruning import LotteryTicket as LotteryTicket
+from .pruning import AnalyticCovariance as AnalyticCovariance
+from .pruning import MagnitudePruning as MagnitudePruning
+from .pruning import NoisePruning as NoisePruning
+from .pruning import Pruned as Pruned
+from .pruning import RandomPruning as RandomPruning
+from .pruning import SimulatedCovariance as SimulatedCovariance
+from .pruning import prune as prune
 
 # Claims and the page
 from .claim import Card as Card

@@ -186,3 +186,29 @@ def traffic(
     r"""Return what reaches each unit through its synapses, whatever its sign: $\sum_j |W_{ij}|\,|r_j|$."""
     size = activity.abs()
     return (size.flatten(-3, -2) @ weights.abs().mT).unflatten(-2, size.shape[-3:-1])
+
+
+def synaptic_operations(
+    network: Network, activity: Float[Tensor, "*stack trial time unit"], *, readout: bool = False
+) -> Float[Tensor, "*stack trial"]:
+    r"""Return how many synaptic operations the spikes of each trial set off, $\sum_t \sum_j s_j(t)\,k_j$.
+
+    $k_j$ is the number of recurrent connections that lead away from unit $j$ and are there, its out-degree: what
+    pruning spares. What inputs cost is not counted, as it is the same for all.
+
+    Args:
+        network: of spiking units.
+        activity: their spikes.
+        readout: whether connections to the readout count, too.
+
+    Raises:
+        ValueError: if the units send no spikes.
+    """
+    if not network.spiking:
+        fix = "What rate units send is asked for with `spent`."
+        _check.fail("synaptic_operations", "network", "of spiking units", type(network.cell).__name__, fix)
+    with torch.no_grad():
+        degree = (network.cell.weights()[1] != 0).sum(0)
+        if readout:
+            degree = degree + (network.readout != 0).sum(0)
+        return (activity.sum(-2) * degree).sum(-1)

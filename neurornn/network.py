@@ -266,11 +266,12 @@ class Network(nn.Module):
         elif parallel is not None:
             solved = in_parallel(self.cell, inputs, state, numbers(drawn, inputs), how=parallel)
             activity, state = solved.activity, solved.state
-        elif not isinstance(self.reading, Instant):
-            activity, state = self.cell.rollout(inputs, state, numbers(drawn, inputs), intervention=act)
         else:
-            read = {"readout": self.readout, "shift": self.readout_bias}
+            at_once = isinstance(self.reading, Instant)
+            read = {"readout": self.readout, "shift": self.readout_bias if at_once else None}
             outputs, activity, state = self.cell.read_out(inputs, state, drawn, intervention=act, **read)
+            if not at_once:
+                outputs = self._shifted(self.reading.follow(outputs, self.dt))
         outputs = self.read(activity, potentials) if outputs is None else outputs
         # A clamped unit sends a value and no spikes.
         spikes = activity if self.spiking and (act is None or (act.offset is None and not act.live)) else None
@@ -292,7 +293,9 @@ class Network(nn.Module):
                 fix = "Run the network with voltages=True."
                 _check.fail("Network.read", "voltages", "given for a readout of membrane potentials", None, fix)
             seen = (voltages - self.cell.initial(1)[0]) / self.cell.span
-        outputs = self.reading.read(seen, self.readout, self.dt)
+        return self._shifted(self.reading.read(seen, self.readout, self.dt))
+
+    def _shifted(self, outputs: Tensor) -> Tensor:
         return outputs if self.readout_bias is None else outputs + self.readout_bias
 
     def untrained(self, seed: int) -> "Network":

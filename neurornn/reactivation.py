@@ -91,6 +91,18 @@ class Reactivation:
         default=("10.48550/arXiv.2505.17003", "10.1109/18.61115", "10.1038/ncomms13239")
     )
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        names = dict.fromkeys(self.table["condition"])
+        nulls = [
+            name for name in ("no noise", "untrained", "shuffled units", "shuffled in time", "uniform") if name in names
+        ]
+        return {
+            "nulls": f"Of reactivation: {', '.join(nulls)}; half of the active trials against the other half.",
+            "interval": "Errors of divergences: resampled trials of one network; of untrained ones, over networks.",
+        }
+
     def frame(self) -> pd.DataFrame:
         """Return one row a quantity and condition: `quantity`, `condition`, `value`, `error`."""
         return self.table

@@ -1,14 +1,17 @@
 """Wiring: what the recurrent weights of a network may be.
 
-A wiring is either free (`Dense`, `LowRank`, `Diagonal`) or wraps another one (`Sparse`, `Dale`, `NoAutapses`), so that
-they compose: `Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows post-synaptic.
+A wiring is either free (`Dense`, `LowRank`, `Diagonal`) or wraps another one (`Sparse`, `Masked`, `Dale`,
+`NoAutapses`), so that they compose: `Dale(Sparse(Dense(200), density=0.1))`. Calling it returns the weights, rows
+post-synaptic.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neurornn import _check
@@ -33,6 +36,17 @@ class AbstractWiring(nn.Module, ABC):
     @abstractmethod
     def rescale(self, factor: Float[Tensor, "#unit #unit"]) -> None:
         """Multiply the weights by `factor` in place, as far as the rule allows. For initialisation only."""
+
+    @abstractmethod
+    def fill(self, weights: Float[Tensor, "unit unit"]) -> None:
+        """Take these effective weights, such as another program's, exactly as they are.
+
+        Args:
+            weights: entry `[post, pre]`.
+
+        Raises:
+            ValueError: if the rule does not allow them; nothing is changed then.
+        """
 
 
 class Dense(AbstractWiring):
@@ -68,6 +82,10 @@ class Dense(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         with torch.no_grad():
             self.weight.mul_(factor)
+
+    def fill(self, weights: Tensor) -> None:
+        with torch.no_grad():
+            self.weight.copy_(_fitting(self, weights))
 
 
 class LowRank(AbstractWiring):
@@ -110,6 +128,17 @@ class LowRank(AbstractWiring):
         with torch.no_grad():
             self.n.mul_(factor.T)
 
+    def fill(self, weights: Tensor) -> None:
+        rank = self.m.shape[1]
+        left, sizes, right = torch.linalg.svd(_fitting(self, weights).double())
+        if float(sizes[rank:].sum()) > CLOSE * float(sizes.sum()):
+            got = f"of rank {int((sizes > CLOSE * sizes[0]).sum())}"
+            _check.fail("LowRank.fill", "weights", f"of rank {rank} or less", got, "Use Dense, or a higher rank.")
+        scale = (self.n_units * sizes[:rank]).sqrt()
+        with torch.no_grad():
+            self.m.copy_(left[:, :rank] * scale)
+            self.n.copy_(right[:rank].T * scale)
+
 
 class Diagonal(AbstractWiring):
     r"""Units that talk only to themselves: $W = \mathrm{diag}(w)$, $w_i$ even between $\pm g$ at the start.
@@ -140,6 +169,12 @@ class Diagonal(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         with torch.no_grad():
             self.weight.mul_(factor.expand(self.n_units, self.n_units).diagonal())
+
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at("Diagonal", weights, ~torch.eye(self.n_units, dtype=torch.bool, device=weights.device))
+        with torch.no_grad():
+            self.weight.copy_(weights.diagonal())
 
 
 class Sparse(AbstractWiring):
@@ -181,6 +216,51 @@ class Sparse(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         self.inner.rescale(factor)
 
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at("Sparse", weights, self.mask == 0)
+        self.inner.fill(weights)
+
+
+class Masked(AbstractWiring):
+    r"""Only given connections of another wiring: $W = M \odot W_0$.
+
+    The mask survives learning: a missing connection never comes back. Weights that are kept are as they were; fresh
+    ones (`Network.untrained`) have the same mask.
+
+    Args:
+        inner: the wiring whose connections are cut.
+        mask: which are kept, rows post-synaptic; or its rows in hexadecimal, as recipes hold it. Shape `(unit, unit)`.
+
+    Example:
+        >>> import torch
+        >>> from neurornn import Dense, Masked
+        >>> ring = torch.eye(5).roll(1, dims=0).bool()
+        >>> int((Masked(Dense(5), ring)() != 0).sum()), Masked(Dense(5), ring).settings["mask"]
+        (5, ('08', '80', '40', '20', '10'))
+    """
+
+    mask: Tensor
+
+    @recorded
+    def __init__(
+        self, inner: AbstractWiring, mask: Bool[Tensor, "unit unit"] | Bool[np.ndarray, "unit unit"] | Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.inner = inner
+        self.n_units = n = inner.n_units
+        kept = np.asarray(_unpacked(mask, n) if isinstance(mask, Sequence) else mask, dtype=bool)
+        if kept.shape != (n, n):
+            _check.fail("Masked", "mask", f"of shape ({n}, {n})", kept)
+        self.register_buffer("mask", torch.tensor(kept, dtype=torch.get_default_dtype()))
+        self.settings["mask"] = tuple(row.tobytes().hex() for row in np.packbits(kept, axis=1))
+
+    def forward(self) -> Tensor:
+        return self.inner() * self.mask
+
+    def rescale(self, factor: Tensor) -> None:
+        self.inner.rescale(factor)
+
 
 class NoAutapses(AbstractWiring):
     """Another wiring without connections of a unit onto itself.
@@ -203,6 +283,11 @@ class NoAutapses(AbstractWiring):
 
     def rescale(self, factor: Tensor) -> None:
         self.inner.rescale(factor)
+
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at("NoAutapses", weights, self.mask == 0)
+        self.inner.fill(weights)
 
 
 class Dale(AbstractWiring):
@@ -266,11 +351,59 @@ class Dale(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         self.inner.rescale(factor)
 
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        wrong = (weights * self.signs < 0).any(dim=0).nonzero()[:, 0]
+        if len(wrong):
+            unit, n_exc = int(wrong[0]), int((self.signs > 0).sum())
+            does = "inhibits" if unit < n_exc else "excites"
+            got = f"{len(wrong)} units that do otherwise, the first of them unit {unit}, which {does}"
+            must = f"at least 0 in the columns of the first {n_exc} units and at most 0 in the rest"
+            fix = "Put excitatory units first, set `excitatory` to their share, or fill a wiring without Dale's law."
+            _check.fail("Dale.fill", "weights", must, got, fix)
+        self.inner.fill(weights.abs())
+
+
+CLOSE = 1e-5
+"""Below this, over the largest, a singular value is nothing."""
+
+
+def _fitting(wiring: AbstractWiring, weights: Tensor) -> Tensor:
+    """Return weights that are handed over, refused where there are not as many or not finite."""
+    owner, n = f"{type(wiring).__name__}.fill", wiring.n_units
+    weights = torch.as_tensor(weights).detach()
+    if weights.shape != (n, n):
+        _check.fail(owner, "weights", f"of shape ({n}, {n}), rows post-synaptic", weights)
+    _check.finite(owner, "weights", weights.cpu().numpy())
+    return weights.to(next(wiring.parameters()).device)
+
+
+def _nothing_at(owner: str, weights: Tensor, empty: Tensor) -> None:
+    """Refuse weights where the wiring has no connection."""
+    there = ((weights != 0) & empty).nonzero()
+    if len(there):
+        post, pre = (int(one) for one in there[0])
+        got = f"{len(there)} elsewhere, the first onto unit {post} from unit {pre}"
+        fix = "Make the wiring after the weights, or fill Dense."
+        _check.fail(f"{owner}.fill", "weights", "0 where the wiring has no connection", got, fix)
+
 
 def _free(wiring: AbstractWiring) -> AbstractWiring:
-    while isinstance(wiring, Sparse | NoAutapses | Dale):
+    while isinstance(wiring, Sparse | Masked | NoAutapses | Dale):
         wiring = wiring.inner
     return wiring
+
+
+def _unpacked(rows: Sequence[str], n: int) -> np.ndarray:
+    """Return the mask whose rows were written in hexadecimal."""
+    length = 2 * ((n + 7) // 8)
+    try:
+        packed = np.array([list(bytes.fromhex(row)) for row in rows if len(row) == length], dtype=np.uint8)
+    except ValueError:
+        packed = np.empty((0, 0), dtype=np.uint8)
+    if len(packed) != n or len(rows) != n:
+        _check.fail("Masked", "mask", f"{n} rows of {length} hexadecimal digits", list(rows))
+    return np.unpackbits(packed, axis=1, count=n)
 
 
 def _radius(weights: Tensor) -> float:

@@ -41,6 +41,8 @@ class Lyapunov:
         n_state: how many exponents there are in all.
         tangent: whether the derivative of a step was exact, or which smooth function stood in for a jump.
         methods: how this was made.
+        shares: how much of each direction lies along each number of the state, on average; rows and, where all
+            exponents were computed, columns add up to 1. Shape `(state, exponent)`.
         references: DOIs.
     """
 
@@ -53,6 +55,7 @@ class Lyapunov:
     n_state: int
     tangent: str
     methods: str
+    shares: Float[np.ndarray, "state exponent"]
     references: tuple[str, ...] = ("10.1007/BF02128236", "10.1103/PhysRevResearch.5.043044")
 
     @property
@@ -167,11 +170,13 @@ def lyapunov(
         grown = [run.stretch(1) for _ in range(align)]
         # At least eight stretches, so that the halves tell of an error.
         gap = every or min(_gap(grown), max(1, n_steps // 8))
-        logs, ends = [], []
+        logs, ends, shares = [], [], 0.0
         while run.t < transient + align + n_steps:
             logs.append(run.stretch(min(gap, transient + align + n_steps - run.t)))
             ends.append(run.t - transient - align)
-    return _result(step, torch.stack(logs).cpu().numpy(), np.array(ends), gap, (transient, align))
+            shares = shares + run.q.square().mean(dim=0)
+    lain = (shares / len(ends)).cpu().numpy()
+    return _result(step, torch.stack(logs).cpu().numpy(), np.array(ends), lain, gap, (transient, align))
 
 
 class _Run:
@@ -246,7 +251,9 @@ def _gap(grown: list[Tensor]) -> int:
     return max(1, min(MOST, int(SPREAD / max(float(spread), 1e-12))))
 
 
-def _result(step: Map, logs: np.ndarray, ends: np.ndarray, gap: int, before: tuple[int, int]) -> Lyapunov:
+def _result(
+    step: Map, logs: np.ndarray, ends: np.ndarray, shares: np.ndarray, gap: int, before: tuple[int, int]
+) -> Lyapunov:
     grown = np.cumsum(logs, axis=0)  # (time, trial, exponent)
     total = float(ends[-1]) * step.dt
     trials = grown[-1] / total
@@ -278,4 +285,5 @@ def _result(step: Map, logs: np.ndarray, ends: np.ndarray, gap: int, before: tup
         n_state=step.n_state,
         tangent=step.tangent,
         methods=methods,
+        shares=shares[:, order],
     )

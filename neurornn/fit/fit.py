@@ -18,6 +18,7 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.cell.base import Intervention
 from neurornn.errors import FitError, RecipeError
+from neurornn.fit.account import account_of_training
 from neurornn.fit.build import build
 from neurornn.fit.checkpoint import write_whole
 from neurornn.fit.objective import Objective
@@ -61,6 +62,16 @@ class Fit:
         trained = f"{len(self.history)} steps, seed {self.seed}" if len(self.history) else "untrained"
         cell = f"{self.network.n_units} {type(self.network.cell).__name__} units"
         return f"Fit({cell} on {type(self.task).__name__}: {trained})"
+
+    @property
+    def methods(self) -> str:
+        """How it was trained, in a few sentences."""
+        return account_of_training(self.recipe, len(self.history), self.task.score_name, seed=self.seed)
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return {"seeds": f"1 trained network, seed {self.seed}."}
 
     def frame(self) -> pd.DataFrame:
         """Return the history: one row a step."""
@@ -254,4 +265,6 @@ def _fill(network: Network, weights: Mapping[str, torch.Tensor], path: Path) -> 
         if weights[name].shape != needed[name].shape:
             shapes = f"{tuple(weights[name].shape)}, the network's {tuple(needed[name].shape)}"
             raise FitError(f"{path}: the weight `{name}` is of shape {shapes}.")
+        if name.endswith("wiring.signs") and not torch.equal(weights[name], needed[name].to(weights[name])):
+            raise FitError(f"{path}: `{name}` breaks Dale's law: its signs are not those of the network. {ADVICE}")
     network.to(weights["readout"].dtype).load_state_dict(dict(weights))

@@ -5,6 +5,9 @@ from neurornn.statistics.averages import condition_averages as condition_average
 from neurornn.statistics.border import BorderScore as BorderScore
 from neurornn.statistics.coincidence import coincidence_factor as coincidence_factor
 from neurornn.statistics.coincidence import matched as matched
+from neurornn.statistics.correlogram import CrossCorrelograms as CrossCorrelograms
+from neurornn.statistics.correlogram import cross_correlograms as cross_correlograms
+from neurornn.statistics.debiased import debiased_timescales as debiased_timescales
 from neurornn.statistics.decay import Decays as Decays
 from neurornn.statistics.decay import decays as decays
 from neurornn.statistics.decoding import Decoding as Decoding
@@ -32,6 +35,8 @@ from neurornn.statistics.grid import autocorrelogram as autocorrelogram
 from neurornn.statistics.heading import DirectionTuning as DirectionTuning
 from neurornn.statistics.heading import direction_tuning as direction_tuning
 from neurornn.statistics.heading import with_heading as with_heading
+from neurornn.statistics.insilico import in_silico as in_silico
+from neurornn.statistics.insilico import seen_counts as seen_counts
 from neurornn.statistics.laps import laps as laps
 from neurornn.statistics.likelihood import BitsPerSpike as BitsPerSpike
 from neurornn.statistics.likelihood import bits_per_spike as bits_per_spike
@@ -42,6 +47,8 @@ from neurornn.statistics.meanfield import MeanField as MeanField
 from neurornn.statistics.meanfield import brunel_stationary as brunel_stationary
 from neurornn.statistics.meanfield import siegert_cv as siegert_cv
 from neurornn.statistics.meanfield import siegert_rate as siegert_rate
+from neurornn.statistics.meanmatched import MeanMatchedFano as MeanMatchedFano
+from neurornn.statistics.meanmatched import mean_matched_fano as mean_matched_fano
 from neurornn.statistics.mismatch import Mismatch as Mismatch
 from neurornn.statistics.mismatch import mismatch as mismatch
 from neurornn.statistics.movement import Movement as Movement
@@ -51,15 +58,21 @@ from neurornn.statistics.nonnegative import AsIs as AsIs
 from neurornn.statistics.nonnegative import FromLeast as FromLeast
 from neurornn.statistics.nonnegative import Rectify as Rectify
 from neurornn.statistics.observe import observe as observe
+from neurornn.statistics.perievent import PeriEvent as PeriEvent
+from neurornn.statistics.perievent import peri_event as peri_event
 from neurornn.statistics.place import PlaceBins as PlaceBins
 from neurornn.statistics.place import RateMaps as RateMaps
 from neurornn.statistics.place import rate_maps as rate_maps
+from neurornn.statistics.population import PopulationCoupling as PopulationCoupling
+from neurornn.statistics.population import population_coupling as population_coupling
 from neurornn.statistics.psychometric import Psychometric as Psychometric
 from neurornn.statistics.psychometric import fit_psychometric as fit_psychometric
 from neurornn.statistics.remapping import Remapping as Remapping
 from neurornn.statistics.remapping import remapping as remapping
 from neurornn.statistics.replay import Replay as Replay
 from neurornn.statistics.replay import replay as replay
+from neurornn.statistics.rescaling import Rescaled as Rescaled
+from neurornn.statistics.rescaling import rescaled as rescaled
 from neurornn.statistics.rotation import Rotations as Rotations
 from neurornn.statistics.rotation import jpca as jpca
 from neurornn.statistics.shapley import Shapley as Shapley
@@ -75,6 +88,7 @@ from neurornn.statistics.subspace import participation_ratio as participation_ra
 from neurornn.statistics.subspace import subspace_overlap as subspace_overlap
 from neurornn.statistics.synchrony import Correlations as Correlations
 from neurornn.statistics.synchrony import correlations as correlations
+from neurornn.statistics.tables import save_scores as save_scores
 from neurornn.statistics.timescale import Timescales as Timescales
 from neurornn.statistics.timescale import autocorrelation as autocorrelation
 from neurornn.statistics.timescale import autocorrelation_time as autocorrelation_time

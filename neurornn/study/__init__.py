@@ -13,6 +13,7 @@ from neurornn.study.brian_parity import parity as parity
 from neurornn.study.clamp import Clamp as Clamp
 from neurornn.study.clamp import clamp_sweeps as clamp_sweeps
 from neurornn.study.clocks import ClockStudy as ClockStudy
+from neurornn.study.constrained import ConstrainedStudy as ConstrainedStudy
 from neurornn.study.continua import ContinuumStudy as ContinuumStudy
 from neurornn.study.encoding import EncodingStudy as EncodingStudy
 from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
@@ -25,10 +26,13 @@ from neurornn.study.neuron import NeuronStudy as NeuronStudy
 from neurornn.study.neuron import fit_neuron as fit_neuron
 from neurornn.study.neuron_fit import Evolution as Evolution
 from neurornn.study.neuron_fit import Gradient as Gradient
+from neurornn.study.neuron_fit import Refined as Refined
 from neurornn.study.novel import NovelArenaStudy as NovelArenaStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
+from neurornn.study.pruning import PruningStudy as PruningStudy
+from neurornn.study.pruning_table import PruningTable as PruningTable
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.remapping import RemappingStudy as RemappingStudy
 from neurornn.study.resting import RestStudy as RestStudy

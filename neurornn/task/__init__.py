@@ -8,6 +8,9 @@ from neurornn.task.base import AbstractTask as AbstractTask
 from neurornn.task.bits import AbstractBits as AbstractBits
 from neurornn.task.box import ArenaIntegration as ArenaIntegration
 from neurornn.task.box import SelfMotion as SelfMotion
+from neurornn.task.chaos import AbstractFlow as AbstractFlow
+from neurornn.task.chaos import Lorenz63 as Lorenz63
+from neurornn.task.chaos import Rossler as Rossler
 from neurornn.task.code import AbstractCode as AbstractCode
 from neurornn.task.code import Cartesian as Cartesian
 from neurornn.task.code import Layout as Layout
@@ -16,6 +19,7 @@ from neurornn.task.code import VonMises as VonMises
 from neurornn.task.copying import DelayedCopy as DelayedCopy
 from neurornn.task.decision import EvidenceAccumulation as EvidenceAccumulation
 from neurornn.task.flipflop import FlipFlop as FlipFlop
+from neurornn.task.forecasting import Forecasting as Forecasting
 from neurornn.task.heading import HeadDirection as HeadDirection
 from neurornn.task.images import AbstractImages as AbstractImages
 from neurornn.task.images import Digits as Digits
@@ -33,9 +37,12 @@ from neurornn.task.oddball import Oddball as Oddball
 from neurornn.task.oddball import Role as Role
 from neurornn.task.parity import Parity as Parity
 from neurornn.task.roaming import Roaming as Roaming
+from neurornn.task.rows import ImageRows as ImageRows
 from neurornn.task.sensors import Readings as Readings
 from neurornn.task.sensors import Sensors as Sensors
 from neurornn.task.sequence import ImageSequences as ImageSequences
+from neurornn.task.series import AbstractSeries as AbstractSeries
+from neurornn.task.series import Series as Series
 from neurornn.task.speeds import Speeds as Speeds
 from neurornn.task.track import TrackIntegration as TrackIntegration
 from neurornn.task.walls import Walls as Walls

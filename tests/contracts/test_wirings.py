@@ -7,15 +7,32 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurornn import AbstractWiring, Dale, Dense, Diagonal, LeakyRate, LowRank, Network, NoAutapses, Sparse, generator
+from neurornn import (
+    AbstractWiring,
+    Dale,
+    Dense,
+    Diagonal,
+    LeakyRate,
+    LowRank,
+    Masked,
+    Network,
+    NoAutapses,
+    Sparse,
+    build,
+    describe,
+    generator,
+)
 from tests.tolerances import EXACT, FLOAT64
 
 N = 40
+CHECKERS = torch.arange(N)[:, None] % 3 != torch.arange(N) % 2
 WIRINGS: dict[str, Callable[[], AbstractWiring]] = {
     "dense": lambda: Dense(N, seed=2),
     "low-rank": lambda: LowRank(N, rank=3, seed=2),
     "diagonal": lambda: Diagonal(N, seed=2),
     "sparse": lambda: Sparse(Dense(N, seed=2), density=0.25),
+    "masked": lambda: Masked(Dense(N, seed=2), CHECKERS),
+    "masked dale": lambda: Masked(Dale(Dense(N, seed=2)), CHECKERS),
     "no autapses": lambda: NoAutapses(Dense(N, seed=2)),
     "dale": lambda: Dale(Dense(N, seed=2)),
     "dale low-rank": lambda: Dale(LowRank(N, rank=2, seed=2)),
@@ -64,7 +81,7 @@ def test_constraints_hold_at_the_start_and_after_learning(wiring: AbstractWiring
         for layer in layers(wiring):
             if isinstance(layer, Dale):
                 assert bool((weights * layer.signs >= 0).all())
-            if isinstance(layer, Sparse):
+            if isinstance(layer, Sparse | Masked):
                 assert bool((weights[layer.mask == 0] == 0).all())
             if isinstance(layer, NoAutapses):
                 assert bool((weights.diagonal() == 0).all())
@@ -100,6 +117,15 @@ def test_thinning_keeps_the_variance_that_a_unit_receives() -> None:
     dense, sparse = Dense(600, gain=1.2, seed=1), Sparse(Dense(600, gain=1.2, seed=1), density=0.1)
     received = sparse().detach().square().sum() / dense().detach().square().sum()
     assert abs(float(received) - 1.0) < 0.03
+
+
+@pytest.mark.parametrize("n", [3, 8, 21])
+def test_a_mask_survives_description_and_fresh_weights(n: int) -> None:
+    mask = torch.rand(n, n, generator=generator(n)) < 0.4
+    network = Network(LeakyRate(1, n, wiring=Masked(Dense(n), mask)), n_out=1)
+    for other in (build(describe(network)), network.untrained(3)):
+        assert torch.equal(other.cell.wiring() != 0, mask)
+    assert not torch.equal(network.untrained(3).cell.wiring(), network.cell.wiring())
 
 
 def test_the_circular_law_sets_the_spectral_radius() -> None:
@@ -144,6 +170,9 @@ def test_dale_of_low_rank_keeps_the_rank_of_its_magnitudes_balanced() -> None:
         ),
         (lambda: Sparse(Dense(4), density=1.5), r"Sparse: `density` must be a number in \[0, 1\]; got 1.5"),
         (lambda: Sparse(Dense(4), density=0.1), "Sparse: `density` must be large enough.*Use at least 0.25"),
+        (lambda: Masked(Dense(4), torch.ones(3, 3).bool()), r"Masked: `mask` must be of shape \(4, 4\)"),
+        (lambda: Masked(Dense(4), ["f0", "f0"]), "Masked: `mask` must be 4 rows of 2 hexadecimal digits"),
+        (lambda: Masked(Dense(4), ["f0", "f0", "f0", "xy"]), "Masked: `mask` must be 4 rows of 2 hexadecimal digits"),
         (lambda: Dale(Dense(4), excitatory=-0.1), r"Dale: `excitatory` must be a number in \[0, 1\]; got -0.1"),
         (lambda: Dale(Dense(4), excitatory=1.0), "Dale: `excitatory` must be a fraction that leaves both kinds; got 1"),
     ],
@@ -151,3 +180,35 @@ def test_dale_of_low_rank_keeps_the_rank_of_its_magnitudes_balanced() -> None:
 def test_wirings_refuse(build: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_weights_that_are_handed_over_are_taken_as_they_are(
+    wiring: AbstractWiring, request: pytest.FixtureRequest
+) -> None:
+    handed = trained(WIRINGS[request.node.callspec.params["wiring"]]())().detach()
+    before = wiring().detach().clone()
+    if isinstance(layers(wiring)[-1], LowRank) and len(layers(wiring)) > 1:
+        with pytest.raises(ValueError, match=r"LowRank.fill: `weights` must be of rank 2 or less; got 'of rank"):
+            wiring.fill(handed)
+        torch.testing.assert_close(wiring(), before, **EXACT)
+        return
+    wiring.fill(handed)
+    torch.testing.assert_close(wiring(), handed, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_against_the_rule_are_refused() -> None:
+    wiring = Dale(Dense(10))
+    before, weights = wiring().detach().clone(), wiring().detach().clone()
+    weights[4, 3], weights[5, 9] = -0.1, 0.2
+    dale = r"Dale.fill: `weights` must be at least 0 in the columns of the first 8 units and at most 0 in the rest; "
+    with pytest.raises(ValueError, match=dale + "got '2 units that do otherwise, the first of them unit 3, which inh"):
+        wiring.fill(weights)
+    torch.testing.assert_close(wiring(), before, **EXACT)
+    with pytest.raises(
+        ValueError, match=r"NoAutapses.fill: `weights` must be 0 where the wiring has no connection; got"
+    ):
+        NoAutapses(Dense(10)).fill(torch.ones(10, 10))
+    with pytest.raises(ValueError, match=r"Dense.fill: `weights` must be of shape \(10, 10\), rows post-synaptic"):
+        Dense(10).fill(torch.ones(3, 10))
+    with pytest.raises(ValueError, match=r"Dense.fill: `weights` must be finite everywhere; got '1 of 4 values"):
+        Dense(2).fill(torch.tensor([[0.0, float("nan")], [1.0, 2.0]]))
