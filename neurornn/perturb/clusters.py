@@ -129,7 +129,7 @@ def variance_clusters(
     points = _normalised(variance[active])
     found, silhouettes = {}, {}
     for k in range(2, min(_check.count("variance_clusters", "most", most, least=2), len(active) // 2) + 1):
-        found[k] = KMeans(k, n_init=STARTS, random_state=seed).fit_predict(points)
+        found[k] = KMeans(k, n_init=STARTS, random_state=seed).fit_predict(points)  # type: ignore[arg-type]
         silhouettes[k] = float(silhouette_score(points, found[k]))
     if n_clusters and n_clusters not in found:
         _check.fail("variance_clusters", "n_clusters", f"0, or from 2 to {max(found)}", n_clusters)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from neurornn.fit import Relearning
 from neurornn.perturb import Contributions, LesionMatrix, LesionResults, UnitLesions, VarianceClusters
@@ -47,8 +48,8 @@ def _(matrix: LesionMatrix) -> list[Figure]:
             "none"
             if double.empty
             else ", ".join(
-                f"{row.group_a} and {row.group_b} in {row.task_i} and {row.task_j}"
-                for row in double.head(1).itertuples()
+                f"{row['group_a']} and {row['group_b']} in {row['task_i']} and {row['task_j']}"
+                for row in _records(double.head(1))
             )
         )
         return [
@@ -63,6 +64,11 @@ def _(matrix: LesionMatrix) -> list[Figure]:
                 f"beyond controls {excess.max():.2f}.",
             )
         ]
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as they come."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _frame(column: int, row: int) -> Any:
@@ -113,14 +119,15 @@ def _(found: Contributions) -> list[Figure]:
         axis.axhline(0, color=INK, lw=0.8)
         axis.set_xticks(places, table["group"], rotation=35, ha="right", fontsize=8)
         axis.set_ylabel(wrapped(f"share of {found.score_name}"))
-        axis.legend()
+        axis.margins(y=0.3)  # room for the legend
+        axis.legend(loc="upper left")
         return [
             finished(
                 drawing,
                 title="What each group contributes.",
                 caption="Shapley values over combinations of lesions (bars: standard errors of sampling), beside what "
                 "the lesion of the group alone costs: redundant groups show in the first and not in the second.",
-                alt=", ".join(f"{row.group} {row.contribution:.2f}" for row in table.itertuples()),
+                alt=", ".join(f"{row['group']} {row['contribution']:.2f}" for row in _records(table)),
             )
         ]
 
@@ -172,14 +179,11 @@ def _(found: LesionResults) -> list[Figure]:
     names = [" / ".join(row) for row in across[["difficulty", "lesion", "measure"]].to_numpy().tolist()]
     with canvas(6.5, 1.2 + 0.34 * len(names)) as drawing:
         axis = drawing.subplots()
-        for place, row in enumerate(across.itertuples()):
-            axis.plot([row.low, row.high], [place, place], color=INK, lw=2)
-            axis.plot(row.effect, place, "D", color=MODEL, ms=6)
-            own = single[
-                (single["difficulty"] == row.difficulty)
-                & (single["lesion"] == row.lesion)
-                & (single["measure"] == row.measure)
-            ]
+        for place, row in enumerate(_records(across)):
+            axis.plot([row["low"], row["high"]], [place, place], color=INK, lw=2)
+            axis.plot(row["effect"], place, "D", color=MODEL, ms=6)
+            keys = ("difficulty", "lesion", "measure")
+            own = single.loc[np.logical_and.reduce([single[key].to_numpy() == row[key] for key in keys])]
             axis.plot(own["effect"], [place + 0.16] * len(own), ".", color=THIRD, ms=5)
             axis.plot(own["control"], [place - 0.16] * len(own), ".", color=NULL, ms=5)
         axis.axvline(0, color=INK, lw=0.8)
@@ -207,13 +211,16 @@ def _(found: StimulationTest) -> list[Figure]:
         axis.bar(places + 0.2, table["explained"], 0.38, color=MODEL, label="stimulated")
         axis.axhline(0, color=INK, lw=0.8)
         axis.set_xticks(places, [wrapped(str(one)) for one in table["condition"]], fontsize=8)
-        axis.set(ylabel="explained variance", ylim=(min(0.0, max(-1.0, float(table["explained"].min()))), 1.05))
+        axis.set(
+            ylabel="explained variance",
+            ylim=(min(0.0, max(-1.0, float(table["explained"].to_numpy(dtype=float).min()))), 1.05),
+        )
         axis.legend(fontsize=8)
         return [
             finished(
                 drawing,
                 title="Trials with stimulation, from a fit to those without.",
                 caption="Variance of the neurons about their training mean that each network explains.",
-                alt=", ".join(f"{row.condition} {row.explained:.2f}" for row in table.itertuples()),
+                alt=", ".join(f"{row['condition']} {row['explained']:.2f}" for row in _records(table)),
             )
         ]

@@ -89,7 +89,7 @@ def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatri
         "lesioned_clusters": float(len(matrix.groups)),
         "interaction_p": matrix.interaction_p,
         "double_dissociations": float(len(double)),
-        "largest_interaction": float(double["interaction"].max()) if len(double) else 0.0,
+        "largest_interaction": float(double["interaction"].to_numpy(dtype=float).max()) if len(double) else 0.0,
         "largest_harm": float(matrix.harm.max()),
         "largest_harm_over_controls": float((matrix.harm - matrix.control_harm).max()),
         "mean_selectivity": float(matrix.selectivity.mean()),
