@@ -160,14 +160,16 @@ def _(found: Relearning) -> list[Figure]:
             axis.plot(part["step"], part["score"], "o-", ms=3, color=colour, label=name)
         axis.set(xlabel="training steps after the lesion", ylabel=wrapped(found.score_name))
         axis.legend()
-        steps = found.steps_to_recover()
+        steps, last = found.steps_to_recover(), int(found.table["step"].to_numpy(dtype=int).max())
+        told = f"Nine tenths of the acute effect are gone after {steps:g} steps."
+        told = f"After {last} steps less than nine tenths of the acute effect are gone." if np.isnan(steps) else told
         return [
             finished(
                 drawing,
                 title="At once, and after learning around it.",
                 caption="Held-out score of the lesioned network and of the intact one, both trained further on the "
-                f"same trials. Nine tenths of the acute effect are gone after {steps:g} steps.",
-                alt=f"Acute effect {found.acute:.3g}; recovered after {steps:g} steps.",
+                f"same trials. {told}",
+                alt=f"Acute effect {found.acute:.3g}. {told}",
             )
         ]
 
