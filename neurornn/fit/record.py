@@ -119,8 +119,8 @@ def stimulated(record: Recording, perturb: Sequence[Perturbs], trials: Trials) -
     begins = starts + held["start"].to_numpy(float)
     table = pd.DataFrame({"name": held["name"], "start": begins, "stop": starts + held["stop"].to_numpy(float)})
     table["stop"] = np.minimum(table["stop"].to_numpy(float), stops)  # padding belongs to no trial
-    table = table[table["stop"] > table["start"]]
-    both = pd.concat([record.epochs, table]) if len(record.epochs) else table
+    table = table.loc[(table["stop"] > table["start"]).to_numpy(dtype=bool)]
+    both = pd.concat([record.epochs, table]) if len(record.epochs) else table.copy()
     return replace(record, epochs=both.sort_values("start", kind="stable", ignore_index=True))
 
 

@@ -40,8 +40,9 @@ class Relearning:
     @property
     def acute(self) -> float:
         """Change of the score by the lesion at once."""
-        at_once = self.table[self.table["step"] == 0].set_index("network")["score"]
-        return float(at_once["lesioned"] - at_once["intact"])
+        first = self.table.loc[(self.table["step"] == 0).to_numpy(dtype=bool)]
+        at_once = dict(zip(first["network"].tolist(), first["score"].tolist(), strict=True))
+        return at_once["lesioned"] - at_once["intact"]
 
     def steps_to_recover(self, share: float = 0.9) -> float:
         """Return after how many steps so much of the acute effect is gone for the first time; NaN if it never is.

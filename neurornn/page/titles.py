@@ -42,6 +42,8 @@ TITLES = {
     "economy": "What sequences cost",
     "foresight": "What the network foresees",
     "kinds": "Units that predict and units that err",
+    "matrix": "Which task needs which units",
+    "clusters": "Clusters of units by task variance",
     "matched lesion": "Lesion, beside units that look like the lesioned ones",
 }
 

@@ -100,7 +100,12 @@ def task_variance(
 
 
 def variance_clusters(
-    variance: Float[np.ndarray, "unit task"], tasks: tuple[str, ...], *, most: int = 29, seed: int = 0
+    variance: Float[np.ndarray, "unit task"],
+    tasks: tuple[str, ...],
+    *,
+    most: int = 29,
+    n_clusters: int = 0,
+    seed: int = 0,
 ) -> VarianceClusters:
     """Group units by their normalised task variance: k-means, with the number of clusters of the best silhouette.
 
@@ -108,6 +113,7 @@ def variance_clusters(
         variance: from `task_variance`.
         tasks: their names.
         most: the largest number of clusters that is tried, from 2 on; never more than half of the active units.
+        n_clusters: how many clusters there shall be, up to `most`, whatever the silhouette; the best where 0.
         seed: of the starts of k-means.
 
     Raises:
@@ -123,9 +129,11 @@ def variance_clusters(
     points = _normalised(variance[active])
     found, silhouettes = {}, {}
     for k in range(2, min(_check.count("variance_clusters", "most", most, least=2), len(active) // 2) + 1):
-        found[k] = KMeans(k, n_init=STARTS, random_state=seed).fit_predict(points)
+        found[k] = KMeans(k, n_init=STARTS, random_state=seed).fit_predict(points)  # type: ignore[arg-type]
         silhouettes[k] = float(silhouette_score(points, found[k]))
-    best = max(silhouettes, key=lambda k: silhouettes[k])
+    if n_clusters and n_clusters not in found:
+        _check.fail("variance_clusters", "n_clusters", f"0, or from 2 to {max(found)}", n_clusters)
+    best = n_clusters or max(silhouettes, key=lambda k: silhouettes[k])
     centres = np.stack([points[found[best] == k].mean(axis=0) for k in range(best)])
     order = np.lexsort((-centres.max(axis=1), centres.argmax(axis=1)))
     rank = np.empty(best, dtype=int)

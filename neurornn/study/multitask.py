@@ -20,7 +20,8 @@ from neurornn.task import Multitask
 class MultitaskStudy(AbstractStudy):
     """Train a network on many tasks, cluster its units by task variance, and lesion each cluster in every task.
 
-    Clusters with more than half of the units have no controls and are not lesioned.
+    Clusters with more than half of the units have no controls and are not lesioned; where fewer than two are left,
+    nothing can dissociate.
 
     Args:
         controls: matched random groups for each cluster.
@@ -54,9 +55,11 @@ class MultitaskStudy(AbstractStudy):
         clusters = variance_clusters(variance, names, most=self.most, seed=plan.seed)
         plan.say(f"lesions of {clusters.n_clusters} clusters")
         groups = {name: units for name, units in clusters.groups.items() if 2 * len(units) <= fit.network.n_units}
-        matrix = lesion_matrix(fit, groups, controls=self.controls, trials=self.trials, seed=plan.seed + 7_000_037)
+        matrix = None
+        if len(groups) > 1:
+            matrix = lesion_matrix(fit, groups, controls=self.controls, trials=self.trials, seed=plan.seed + 7_000_037)
         quantities = _quantities(done, clusters, matrix)
-        parts = {"matrix": matrix, "clusters": clusters, "training": fit}
+        parts = ({"matrix": matrix} if matrix is not None else {}) | {"clusters": clusters, "training": fit}
         headline = pd.DataFrame({"task": done.index, "done right": [f"{value:.3f}" for value in done]})
         return Findings(quantities, fit, headline, parts, plan.notes, plan.title)
 
@@ -69,9 +72,8 @@ def performance(fit: Fit, n_trials: int, *, seed: int) -> pd.Series:
     return means.reindex(list(fit.task.rules))  # type: ignore[attr-defined]
 
 
-def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatrix) -> dict[str, float]:
+def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatrix | None) -> dict[str, float]:
     """Return every number that a gate may ask for."""
-    double = matrix.double()
     quantities = {f"right_{rule}": float(value) for rule, value in done.items()}
     quantities |= {
         "worst": float(done.min()),
@@ -79,10 +81,15 @@ def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatri
         "clusters": float(clusters.n_clusters),
         "silhouette": max(clusters.silhouettes.values()),
         "active_units": float((clusters.labels >= 0).sum()),
+    }
+    if matrix is None:
+        return quantities | {"lesioned_clusters": 0.0, "interaction_p": float("nan"), "double_dissociations": 0.0}
+    double = matrix.double()
+    return quantities | {
         "lesioned_clusters": float(len(matrix.groups)),
         "interaction_p": matrix.interaction_p,
         "double_dissociations": float(len(double)),
-        "largest_interaction": float(double["interaction"].max()) if len(double) else 0.0,
+        "largest_interaction": float(double["interaction"].to_numpy(dtype=float).max()) if len(double) else 0.0,
         "largest_harm": float(matrix.harm.max()),
         "largest_harm_over_controls": float((matrix.harm - matrix.control_harm).max()),
         "mean_selectivity": float(matrix.selectivity.mean()),
@@ -91,4 +98,3 @@ def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatri
             float(np.abs(one.frame()["gap"].to_numpy(dtype=float)).max(initial=0.0)) for one in matrix.controls
         ),
     }
-    return quantities

@@ -48,7 +48,10 @@ class StimulationTest:
 
     def explained(self, condition: str) -> float:
         """Return the share of variance that is explained under `condition` in stimulated trials."""
-        return float(self.table.set_index("condition")["explained"][condition])
+        known = dict(zip(self.table["condition"].tolist(), self.table["explained"].tolist(), strict=True))
+        if condition not in known:
+            _check.fail("StimulationTest", "condition", "of the test", condition, _check.near(condition, known))
+        return float(known[condition])
 
 
 def stimulation_test(

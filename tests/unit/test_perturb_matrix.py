@@ -89,6 +89,8 @@ def test_two_halves_dissociate_and_a_mixture_does_not() -> None:
     mixed = lesion_matrix(even, groups, controls=199, matched_on=("n",), trials=40)
     assert len(mixed.double()) == 0 and mixed.interaction_p > 0.1
     assert "Silence" in mixed.methods and len(mixed.frame()) == 4
+    assert set(mixed.checklist) == {"nulls", "generalisation"} and "199" in mixed.checklist["nulls"]
+    assert mixed.summary().set_index("quantity").loc["double dissociations", "value"] == 0.0
 
 
 def test_interaction_is_even_where_groups_are_drawn_at_random() -> None:
@@ -174,6 +176,7 @@ def test_networks_are_the_replicates() -> None:
     frame = found.frame()
     assert set(frame["kind"]) == {"intact", "lesion", "control", "dose"} and frame["model"].nunique() == 4
     assert "4 trained networks" in found.methods and len(found.references) == 3
+    assert set(found.checklist) == {"seeds", "interval", "generalisation", "nulls"}
 
 
 def test_all_units_gone_is_chance_and_none_gone_is_the_intact_run() -> None:
@@ -208,6 +211,7 @@ def test_units_are_clustered_by_what_drives_them() -> None:
     assert found.n_clusters == 3 and found.labels[-2:].tolist() == [-1, -1]
     groups = {tuple(sorted(units)) for units in found.groups.values()}
     assert groups == {tuple(range(8)), tuple(range(8, 16)), tuple(range(16, 24))}
+    assert variance_clusters(whole, ("a", "b", "c"), n_clusters=2).n_clusters == 2
     assert found.frame().shape == (26, 5) and found.normalised.max() == 1.0
 
 

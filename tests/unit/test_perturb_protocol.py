@@ -205,6 +205,10 @@ TEST = animal(np.arange(12) % 3 == 0)
             r"`stimulated` must be a column of the rec",
         ),
         (
+            lambda: stimulation_test(TEST[1], TEST[0], [Current([0], 1.0)]).explained("hurt"),
+            r"StimulationTest: `condition` must be of the test; got 'hurt'\. ",
+        ),
+        (
             lambda: stimulation_test(TEST[1], animal(np.zeros(6, bool))[0], []),
             r"stimulation_test: `stimulated` must be true in some trials; got 'none of them'",
         ),
