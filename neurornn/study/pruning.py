@@ -46,6 +46,7 @@ class PruningStudy(AbstractStudy):
         trials: new trials in which answers are scored.
         shown: trials that activity pruning looks at.
         spectrum_steps: steps over which Lyapunov spectra are measured; 0 for none.
+        early: whether they are measured before training, too.
         images: an image set: the name of a data recipe (`cifar10`); that of the task where empty.
         recording: a recording whose activity is forecast: the name of a data recipe; the task's own series where empty.
         folder: where checkpoints are kept; a temporary one where empty.
@@ -64,6 +65,7 @@ class PruningStudy(AbstractStudy):
     trials: int = 200
     shown: int = 32
     spectrum_steps: int = 400
+    early: bool = True
     images: str = ""
     recording: str = ""
     folder: str = ""
@@ -102,13 +104,14 @@ class PruningStudy(AbstractStudy):
                 for name, before, fit in nursery.grown(only):
                     plan.say(f"measuring {name}{end}")
                     row = {"seed": plan.seed, "network": name + end, **_counts(fit.network, start)}
-                    measured = examined(before, fit.network, exam, plan.seed, place / f"{name}{end}.json")
+                    looked = {**({"early": before} if self.early else {}), "late": fit.network}
+                    measured = examined(looked, exam, plan.seed, place / f"{name}{end}.json")
                     row |= measured["answers"]
                     if self.spectrum_steps:
-                        early, late = (Spectrum(**measured[one]) for one in ("early", "late"))
-                        dense = dense or {"early": early, "late": late}
-                        row |= _stability(early, late, dense)
-                        told = told or late.methods
+                        mine = {when: Spectrum(**measured[when]) for when in looked}
+                        dense = dense or mine
+                        row |= _stability(mine, dense)
+                        told = told or mine["late"].methods
                     rows.append(row)
                     shown = fit if name + end == self.chosen else shown
                 if not end:
@@ -201,12 +204,13 @@ def _synapses(network: Network) -> tuple[int, int]:
         return between, int(there.sum() + (w_in != 0).sum() + (network.readout != 0).sum())
 
 
-def _stability(early: Spectrum, late: Spectrum, dense: Mapping[str, Spectrum]) -> dict[str, float]:
+def _stability(mine: Mapping[str, Spectrum], dense: Mapping[str, Spectrum]) -> dict[str, float]:
     found = {}
-    for prefix, mine, its in (("early_", early, dense["early"]), ("", late, dense["late"])):
-        found[f"{prefix}exponent"] = mine.largest
-        found[f"{prefix}off"] = abs(mine.largest - its.largest)
-        found[f"{prefix}distance"] = mine.distance(its)
+    for when, one in mine.items():
+        prefix = "early_" if when == "early" else ""
+        found[f"{prefix}exponent"] = one.largest
+        found[f"{prefix}off"] = abs(one.largest - dense[when].largest)
+        found[f"{prefix}distance"] = one.distance(dense[when])
     return found
 
 

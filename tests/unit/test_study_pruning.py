@@ -103,15 +103,16 @@ def test_a_table_comes_back_from_the_card_of_its_seeds(found: Findings, tmp_path
     numbers = {name: value if np.isfinite(value) else str(value) for name, value in found.quantities.items()}
     path = tmp_path / "card.json"
     path.write_text(json.dumps({"claim": "tiny", "seeds": [1, 2], "quantities": [numbers, numbers]}))
-    told = {"chosen": "random", "against": ("activity",), "unit": "error", "density": 0.25}
-    again = PruningTable.from_card(path, **told)
+    again = PruningTable.from_card(path, chosen="random")
+    assert again.against == ("magnitude", "activity", "magnitude_trained", "gradual", "ticket")
+    assert again.density == 0.25
     pd.testing.assert_frame_equal(
         again.table[again.table["seed"] == 1].reset_index(drop=True), found.parts["pruning"].frame(), check_dtype=False
     )
     assert len(nr.figures(again)) == 2 and len(nr.figures(found.parts["pruning"])) == 1
     path.write_text(json.dumps({"claim": "other", "seeds": [0], "quantities": [{"rate": 3.0}]}))
     with pytest.raises(RecipeError, match=r"PruningTable.from_card: `path` must be that of a claim about pruning"):
-        PruningTable.from_card(path, **told)
+        PruningTable.from_card(path)
 
 
 def rows_of(network: str, **columns: np.ndarray) -> pd.DataFrame:
