@@ -22,7 +22,7 @@ from neurornn.study.pruning_table import EQUAL, MEASURES, PruningTable
 from neurornn.study.spiking import homogeneous
 from neurornn.task import AbstractTask, Forecasting, Series
 
-TRAINED = ("activity", "magnitude_trained", "gradual", "ticket")
+TRAINED = ("activity", "activity_within", "magnitude_trained", "gradual", "ticket")
 """Controls that need a training before or while they prune."""
 
 
@@ -32,7 +32,8 @@ class PruningStudy(AbstractStudy):
 
     The dense network and those of `methods`, which are pruned before any training, are trained once. Of the controls
     in `trained`, `activity` and `magnitude_trained` drop the least active units, and the smallest weights, of the
-    trained dense network and are trained once more; `ticket` rewinds the largest weights of that network; `gradual`
+    trained dense network and are trained once more (`activity_within` halves both trainings, so that they are as long
+    as the one of the others); `ticket` rewinds the largest weights of that network; `gradual`
     loses its smallest weights during the training. So controls are trained at least as long as what they are held
     against. All start from the same weights.
 
@@ -41,7 +42,7 @@ class PruningStudy(AbstractStudy):
         chosen: the one whose claim is tested.
         against: those it is held against, by name.
         density: the part of the recurrent connections that is left.
-        trained: further controls, of `activity`, `magnitude_trained`, `gradual` and `ticket`.
+        trained: further controls, of `activity`, `activity_within`, `magnitude_trained`, `gradual` and `ticket`.
         equal: which networks are also made with equal time constants, by name; the dense one of those is added.
         trials: new trials in which answers are scored.
         shown: trials that activity pruning looks at.
@@ -164,6 +165,12 @@ class _Nursery:
             if name == "gradual":
                 rule = GradualMagnitude(study.density)
                 yield name, self.start, self.taught(name, self.start, thinning=rule)
+                continue
+            if name == "activity_within":
+                whole = self.plan.train["steps"]
+                half = self.taught("dense_half", self.start, steps=whole // 2)
+                pruned = self.pruned("activity", half.network).network
+                yield name, pruned, self.taught(name, pruned, steps=whole - whole // 2)
                 continue
             pruned = self.pruned(name, dense.network).network
             yield name, pruned, self.taught(name, pruned)

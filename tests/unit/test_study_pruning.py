@@ -53,7 +53,7 @@ def table(found: Findings) -> pd.DataFrame:
 
 def test_every_network_is_measured_by_everything(found: Findings) -> None:
     rows = table(found)
-    trained = ["dense", "random", "magnitude", "activity", "magnitude_trained", "gradual", "ticket"]
+    trained = ["dense", "random", "magnitude", "activity", "activity_within", "magnitude_trained", "gradual", "ticket"]
     assert list(rows.index) == [*trained, "untrained", "dense_homogeneous", "random_homogeneous"]
     measured = rows.drop(index="untrained")[list(MEASURES)]
     assert np.isfinite(measured.to_numpy(float)).all()
@@ -62,7 +62,7 @@ def test_every_network_is_measured_by_everything(found: Findings) -> None:
 
 def test_all_have_the_density_and_the_dense_one_is_not_off_itself(found: Findings) -> None:
     rows = table(found)
-    sparse = rows.drop(index=["dense", "untrained", "dense_homogeneous", "activity"])
+    sparse = rows.drop(index=["dense", "untrained", "dense_homogeneous", "activity", "activity_within"])
     assert set(sparse["synapses"]) == {round(0.25 * N * (N - 1))} and (sparse["units"] == N).all()
     assert rows.loc["activity", "units"] < N and rows.loc["activity", "density"] <= 0.25
     for name in ("dense", "dense_homogeneous"):
@@ -104,7 +104,7 @@ def test_a_table_comes_back_from_the_card_of_its_seeds(found: Findings, tmp_path
     path = tmp_path / "card.json"
     path.write_text(json.dumps({"claim": "tiny", "seeds": [1, 2], "quantities": [numbers, numbers]}))
     again = PruningTable.from_card(path, chosen="random")
-    assert again.against == ("magnitude", "activity", "magnitude_trained", "gradual", "ticket")
+    assert again.against == ("magnitude", "activity", "activity_within", "magnitude_trained", "gradual", "ticket")
     assert again.density == 0.25
     pd.testing.assert_frame_equal(
         again.table[again.table["seed"] == 1].reset_index(drop=True), found.parts["pruning"].frame(), check_dtype=False
