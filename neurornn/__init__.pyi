@@ -273,12 +273,14 @@ from .reactivation import reactivate as reactivate
 from .pruning import AbstractPruning as AbstractPruning
 from .pruning import ActivityPruning as ActivityPruning
 from .pruning import AnalyticCovariance as AnalyticCovariance
+from .pruning import LyapunovNoisePruning as LyapunovNoisePruning
 from .pruning import MagnitudePruning as MagnitudePruning
 from .pruning import NoisePruning as NoisePruning
 from .pruning import Pruned as Pruned
 from .pruning import RandomPruning as RandomPruning
 from .pruning import SimulatedCovariance as SimulatedCovariance
 from .pruning import prune as prune
+from .pruning import spectrum_distance as spectrum_distance
 
 # Claims and the page
 from .claim import Card as Card

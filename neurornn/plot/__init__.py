@@ -13,6 +13,7 @@ import neurornn.plot.neuron
 import neurornn.plot.oddball
 import neurornn.plot.predictive
 import neurornn.plot.probing
+import neurornn.plot.pruning
 import neurornn.plot.race
 import neurornn.plot.reactivation
 import neurornn.plot.retina
