@@ -93,6 +93,7 @@ from .task import ImageSequences as ImageSequences
 from .task import Layout as Layout
 from .task import Lorenz63 as Lorenz63
 from .task import Oddball as Oddball
+from .task import Multitask as Multitask
 from .task import Navigation as Navigation
 from .task import Parity as Parity
 from .task import PlaceCode as PlaceCode
@@ -155,6 +156,8 @@ from .fit import VoltagePenalty as VoltagePenalty
 from .fit import WeightPenalty as WeightPenalty
 from .fit import build as build
 from .fit import describe as describe
+from .fit import Relearning as Relearning
+from .fit import relearn as relearn
 from .fit import train as train
 from .fit import train_agent as train_agent
 from .kernel import backend as backend
@@ -171,10 +174,13 @@ from .statistics import direction_tuning as direction_tuning
 from .statistics import demixed_pca as demixed_pca
 from .statistics import drift_field as drift_field
 from .statistics import encode as encode
+from .statistics import in_silico as in_silico
 from .statistics import histogram_divergence as histogram_divergence
 from .statistics import intrinsic_timescales as intrinsic_timescales
 from .statistics import jpca as jpca
 from .statistics import kde_divergence as kde_divergence
+from .statistics import Psychometric as Psychometric
+from .statistics import fit_psychometric as fit_psychometric
 from .statistics import laps as laps
 from .statistics import map_scores as map_scores
 from .statistics import mismatch as mismatch
@@ -182,6 +188,7 @@ from .statistics import observe as observe
 from .statistics import participation_ratio as participation_ratio
 from .statistics import rate_maps as rate_maps
 from .statistics import remapping as remapping
+from .statistics import save_scores as save_scores
 from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap
@@ -201,8 +208,15 @@ from .encoding import TemporalConv as TemporalConv
 from .encoding import contiguous_split as contiguous_split
 from .encoding import poisson_glm as poisson_glm
 from .encoding import score_rates as score_rates
+from .fit import FORCE as FORCE
+from .fit import AbstractConstraint as AbstractConstraint
+from .fit import ConstrainedFit as ConstrainedFit
+from .fit import Descent as Descent
 from .fit import EncodingFit as EncodingFit
+from .fit import RateScores as RateScores
+from .fit import RateTrials as RateTrials
 from .fit import fit_encoding as fit_encoding
+from .fit import fit_rates as fit_rates
 from .latent import LatentFit as LatentFit
 from .latent import SequentialLatent as SequentialLatent
 from .latent import fit_latent as fit_latent
@@ -232,15 +246,24 @@ from .dynamics import visited_states as visited_states
 
 # Model against brain
 from .comparison import AbstractMetric as AbstractMetric
+from .comparison import CanonicalCorrelation as CanonicalCorrelation
 from .comparison import Comparison as Comparison
+from .comparison import Comparisons as Comparisons
 from .comparison import DebiasedCKA as DebiasedCKA
+from .comparison import DimensionSimilarity as DimensionSimilarity
 from .comparison import DynamicSimilarity as DynamicSimilarity
+from .comparison import ModeSimilarity as ModeSimilarity
 from .comparison import Moving as Moving
 from .comparison import Nulls as Nulls
+from .comparison import PLSPredictivity as PLSPredictivity
 from .comparison import PoissonPredictivity as PoissonPredictivity
+from .comparison import ProcrustesSimilarity as ProcrustesSimilarity
+from .comparison import RepresentationalSimilarity as RepresentationalSimilarity
 from .comparison import RidgePredictivity as RidgePredictivity
 from .comparison import UnitDistributions as UnitDistributions
+from .comparison import UnitSimilarity as UnitSimilarity
 from .comparison import compare as compare
+from .comparison import compare_all as compare_all
 
 # What a network spends
 from .energy import Energy as Energy
@@ -250,30 +273,57 @@ from .energy import synaptic_operations as synaptic_operations
 
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
+from .study import StimulationTest as StimulationTest
 from .study import parity as parity
+from .study import stimulation_test as stimulation_test
 from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
 from .study import NeuronFit as NeuronFit
 from .study import Evolution as Evolution
+from .study import Refined as Refined
 from .study import clamp_sweeps as clamp_sweeps
 from .study import fit_neuron as fit_neuron
 
 # Perturbations, lesions, reactivation
+from .perturb import AblateSynapses as AblateSynapses
 from .perturb import AbstractPerturbation as AbstractPerturbation
+from .perturb import AddNoise as AddNoise
 from .perturb import Always as Always
 from .perturb import Clamp as Clamp
+from .perturb import Contributions as Contributions
 from .perturb import Current as Current
 from .perturb import Cut as Cut
 from .perturb import CutSynapses as CutSynapses
+from .perturb import DelayInput as DelayInput
 from .perturb import Drop as Drop
 from .perturb import During as During
 from .perturb import Epoch as Epoch
+from .perturb import Freeze as Freeze
 from .perturb import InTrials as InTrials
+from .perturb import LesionExperiment as LesionExperiment
+from .perturb import LesionMatrix as LesionMatrix
+from .perturb import LesionResults as LesionResults
 from .perturb import LesionTable as LesionTable
+from .perturb import OnTrials as OnTrials
+from .perturb import Playback as Playback
+from .perturb import RemoveSubspace as RemoveSubspace
+from .perturb import Retune as Retune
+from .perturb import Rotate as Rotate
 from .perturb import Scale as Scale
+from .perturb import ShuffleBeyond as ShuffleBeyond
 from .perturb import Silence as Silence
 from .perturb import Stack as Stack
+from .perturb import Trigger as Trigger
+from .perturb import UnitLesions as UnitLesions
+from .perturb import VarianceClusters as VarianceClusters
+from .perturb import WeightNoise as WeightNoise
+from .perturb import contributions as contributions
 from .perturb import lesion as lesion
+from .perturb import lesion_matrix as lesion_matrix
+from .perturb import matched_subspaces as matched_subspaces
+from .perturb import task_variance as task_variance
+from .perturb import unit_lesions as unit_lesions
+from .perturb import variance_clusters as variance_clusters
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate
 

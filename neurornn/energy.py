@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.cell.adaptive import AdaptiveLIF
-from neurornn.cell.base import Intervention, cut
+from neurornn.cell.base import Intervention
 from neurornn.cell.lif import LIF
 from neurornn.cell.rate import LeakyRate
 from neurornn.network import Network, Perturbs, combine
@@ -109,15 +109,19 @@ def drives(
         fix = "What the first step felt is not kept in a run. Use Network(scatter=None)."
         _check.fail("drives", "network.scatter", "absent", network.scatter, fix)
     act = act if act is not None else Intervention()
+    if act.live or act.constants:
+        must = "of gains, clamps, currents, cuts and edited inputs"
+        fix = "Closed loops, mixed units and changed constants leave drives that a run does not tell."
+        _check.fail("drives", "act", must, "another perturbation", fix)
     start = None if trials.start is None else trials.start.to(activity)
     first = act.sent(cell.activity(network.initial(trials.n_trials, start)), -1)
     before = torch.cat([first.expand(*activity.shape[:-2], -1)[..., None, :], activity[..., :-1, :]], dim=-2)
     whole = before.flatten(-3, -2)  # trials and steps as one axis, so that stacked weights meet stacked activity
-    w_in, w_rec, bias, *_ = cut(cell.weights(), act)
+    w_in, w_rec, bias, *_ = cell.altered(act)
     arriving = (whole @ w_rec.mT).unflatten(-2, activity.shape[-3:-1])
     if isinstance(cell, LIF | AdaptiveLIF):
         arriving = _filtered(arriving, torch.exp(-cell.dt / cell.tau_syn()))  # type: ignore[operator]
-    fed = (trials.inputs.to(activity).flatten(0, 1) @ w_in.mT).unflatten(-2, activity.shape[-3:-1])
+    fed = (act.seen(trials.inputs.to(activity)).flatten(-3, -2) @ w_in.mT).unflatten(-2, activity.shape[-3:-1])
     u = arriving + fed + bias
     return u if act.current is None else u + act.current
 
@@ -171,7 +175,7 @@ def spent(
         run = network(trials.inputs.to(network.readout), start=start, generator=generator, perturb=act)
         driven = has_drive(network)
         u = drives(network, run.activity, trials, act)[..., :n_units].abs().mean(-1) if driven else None
-        weights = cut(network.cell.weights(), act)[1][..., :n_units, :]
+        weights = network.cell.altered(act)[1][..., :n_units, :]
         sent = traffic(weights, run.activity).mean(-1)
         return Energy(u, run.activity[..., :n_units].abs().mean(-1), sent)
 

@@ -45,6 +45,7 @@ from neurornn.encoding import (
     TemporalConv,
 )
 from neurornn.errors import RecipeError
+from neurornn.fit.constraint import FORCE, Descent
 from neurornn.fit.objective import (
     ActivityPenalty,
     CrossEntropy,
@@ -87,6 +88,7 @@ from neurornn.task import (
     ImageRows,
     ImageSequences,
     Lorenz63,
+    Multitask,
     Navigation,
     Oddball,
     Parity,
@@ -113,8 +115,8 @@ _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _SENSES = (ImageSequences, ImageRows, Digits, Oddball)
 _SERIES = (Forecasting, Lorenz63, Rossler)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
-_TRAINING += (GradualMagnitude,)
-_MEMORIES = (FlipFlop,)
+_TRAINING += (FORCE, Descent, GradualMagnitude)
+_MEMORIES = (FlipFlop, Multitask)
 _PRUNINGS = (RandomPruning, MagnitudePruning, NoisePruning, LyapunovNoisePruning)
 _PRUNINGS += (AnalyticCovariance, SimulatedCovariance)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)

@@ -3,6 +3,8 @@
 import neurornn.plot.balanced
 import neurornn.plot.brian_parity
 import neurornn.plot.clocks
+import neurornn.plot.comparisons
+import neurornn.plot.constrained
 import neurornn.plot.dynamics
 import neurornn.plot.encoding
 import neurornn.plot.experiments

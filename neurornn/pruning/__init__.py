@@ -16,8 +16,8 @@ from neurornn.pruning.noise import NoisePruning as NoisePruning
 from neurornn.pruning.noise import Score as Score
 from neurornn.pruning.noise import SelfWeights as SelfWeights
 from neurornn.pruning.rescale import Rescale as Rescale
-from neurornn.pruning.ticket import LotteryTicket as LotteryTicket
 from neurornn.pruning.spectrum import Exponents as Exponents
 from neurornn.pruning.spectrum import Spectrum as Spectrum
 from neurornn.pruning.spectrum import spectrum_distance as spectrum_distance
 from neurornn.pruning.spectrum import spectrum_of as spectrum_of
+from neurornn.pruning.ticket import LotteryTicket as LotteryTicket

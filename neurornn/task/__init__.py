@@ -29,6 +29,8 @@ from neurornn.task.memory import DelayedMatch as DelayedMatch
 from neurornn.task.motion import AbstractMotion as AbstractMotion
 from neurornn.task.motion import Darting as Darting
 from neurornn.task.motion import Foraging as Foraging
+from neurornn.task.multitask import RULES as RULES
+from neurornn.task.multitask import Multitask as Multitask
 from neurornn.task.navigation import Navigation as Navigation
 from neurornn.task.navigation import Start as Start
 from neurornn.task.oddball import Oddball as Oddball

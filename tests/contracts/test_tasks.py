@@ -26,6 +26,7 @@ from neurornn.task import (
     ImageSequences,
     Layout,
     Lorenz63,
+    Multitask,
     Navigation,
     Oddball,
     Parity,
@@ -77,11 +78,14 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "oddball, with omissions": lambda: Oddball(omission=0.2, many=0.5, noise=0.1, length=8),
     "flip-flop": FlipFlop,
     "flip-flop, settling": lambda: FlipFlop(2, 10.0, 500.0, 20.0, 30.0),
+    "multitask": Multitask,
+    "multitask, half pace": lambda: Multitask(("Dly Go", "Ctx DM 2", "DNMC"), pace=0.5),
     "bits match": lambda: BitMatch(ns=(2, 6), dt=0.5, block=4),
 }
 BEST: dict[str, float] = {
     "decision": 1.0,
     "match": 1.0,
+    "multitask": 1.0,
     "copy": 1.0,
     "parity": 1.0,
     "bits": 1.0,
