@@ -339,12 +339,14 @@ from .pruning import ActivityPruning as ActivityPruning
 from .fit import GradualMagnitude as GradualMagnitude
 from .pruning import LotteryTicket as LotteryTicket
 from .pruning import AnalyticCovariance as AnalyticCovariance
+from .pruning import LyapunovNoisePruning as LyapunovNoisePruning
 from .pruning import MagnitudePruning as MagnitudePruning
 from .pruning import NoisePruning as NoisePruning
 from .pruning import Pruned as Pruned
 from .pruning import RandomPruning as RandomPruning
 from .pruning import SimulatedCovariance as SimulatedCovariance
 from .pruning import prune as prune
+from .pruning import spectrum_distance as spectrum_distance
 
 # Claims and the page
 from .claim import Card as Card

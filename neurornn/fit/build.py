@@ -61,7 +61,14 @@ from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.fit.thinning import GradualMagnitude
 from neurornn.network import Network
-from neurornn.pruning import AnalyticCovariance, MagnitudePruning, NoisePruning, RandomPruning, SimulatedCovariance
+from neurornn.pruning import (
+    AnalyticCovariance,
+    LyapunovNoisePruning,
+    MagnitudePruning,
+    NoisePruning,
+    RandomPruning,
+    SimulatedCovariance,
+)
 from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
     Arena,
@@ -110,7 +117,8 @@ _SERIES = (Forecasting, Lorenz63, Rossler)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
 _TRAINING += (FORCE, Descent, GradualMagnitude)
 _MEMORIES = (FlipFlop, Multitask)
-_PRUNINGS = (RandomPruning, MagnitudePruning, NoisePruning, AnalyticCovariance, SimulatedCovariance)
+_PRUNINGS = (RandomPruning, MagnitudePruning, NoisePruning, LyapunovNoisePruning)
+_PRUNINGS += (AnalyticCovariance, SimulatedCovariance)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)
