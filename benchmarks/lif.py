@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from benchmarks.rate import Shape
 from benchmarks.timing import Step
 from neurornn import generator
-from neurornn.kernel import Surrogate, library, lif_native, lif_sequence, lif_torch
+from neurornn.kernel import Read, Surrogate, library, lif_native, lif_sequence, lif_torch
 
 SHAPES = (Shape(64, 100, 256, 64, 10), Shape(8, 200, 64, 64, 10), Shape(128, 200, 64, 64, 10))
 SLOPE = 10.0
@@ -38,29 +38,27 @@ class Ours(nn.Module):
         self.w_rec = nn.Parameter(0.5 * torch.randn(n, n, generator=stream) / n**0.5)
         self.bias = nn.Parameter(torch.zeros(n))
         self.readout = nn.Linear(n, shape.outputs)
-        self.engine, self.rate = engine, 0.0
-        constants = {"synapse": 0.8, "membrane": 0.9, "drive": 0.5, "threshold": 1.0}
+        self.engine = engine
+        constants = {"synapse": 0.8, "membrane": 0.9, "drive": 0.5, "threshold": 1.0, "reset": 1.0}
         self.constants = {name: torch.full((n,), value) for name, value in constants.items()}
 
     def forward(self, inputs: Tensor) -> Tensor:
         rest = (torch.zeros(len(inputs), len(self.bias)),) * 3
-        way = self.steps if self.engine is None else self.sequence
-        spikes = way(inputs, rest)
-        self.rate = spikes.detach().mean().item()
-        return self.readout(spikes)
-
-    def sequence(self, inputs: Tensor, start: tuple[Tensor, ...]) -> Tensor:
+        if self.engine is None:
+            return self.readout(self.steps(inputs, rest))
         weights = {"w_in": self.w_in, "w_rec": self.w_rec, "bias": self.bias}
         which = {"surrogate": Surrogate.SUPERSPIKE, "slope": SLOPE}
-        return lif_sequence(self.engine, inputs, start, None, **weights, **self.constants, **which)[0]  # type: ignore[arg-type]
+        read = Read(self.readout.weight, self.readout.bias)
+        return lif_sequence(self.engine, inputs, rest, None, **weights, **self.constants, **which, read=read)[2]  # type: ignore[arg-type]
 
     def steps(self, inputs: Tensor, start: tuple[Tensor, ...]) -> Tensor:
         i, v, z = start
         c, run = self.constants, []
         for x in inputs.unbind(1):
             i = c["synapse"] * i + z @ self.w_rec.mT + x @ self.w_in.mT + self.bias
-            v = c["membrane"] * v + c["drive"] * i - c["threshold"] * z.detach()
+            v = c["membrane"] * v + c["drive"] * i
             z = SuperSpike.apply(v - c["threshold"])
+            v = v - c["reset"] * z.detach()
             run.append(z)
         return torch.stack(run, 1)
 
@@ -121,10 +119,10 @@ def contestants(shape: Shape, *, gain: float) -> tuple[dict[str, Step], float]:
         del ways["native"]
     ours = {way: Ours(shape, engine, gain) for way, engine in ways.items()}
     with torch.no_grad():
-        ours["plain loop"](inputs)
+        rate = ours["plain loop"].steps(inputs, (torch.zeros(shape.trials, shape.units),) * 3).mean().item()
     models: dict[str, nn.Module] = dict(ours)
     if importlib.util.find_spec("norse"):
         models["norse LIFRecurrent"] = Norse(shape)
     if importlib.util.find_spec("snntorch"):
         models["snntorch RSynaptic"] = SnnTorch(shape)
-    return {way: step_of(model, inputs, targets) for way, model in models.items()}, ours["plain loop"].rate
+    return {way: step_of(model, inputs, targets) for way, model in models.items()}, rate

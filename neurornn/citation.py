@@ -26,21 +26,33 @@ def references(name: str | Path) -> list[str]:
     Raises:
         RecipeError: if there is no such recipe.
     """
+    return [f"{_link(doi)}  ({', '.join(users)})" for doi, users in cited(name).items()]
+
+
+def cited(name: str | Path) -> dict[str, tuple[str, ...]]:
+    """Return the DOIs of a fit recipe (or addresses, where there is none), each with what it is cited for.
+
+    Args:
+        name: of the recipe, or a path.
+
+    Raises:
+        RecipeError: if there is no such recipe.
+    """
     recipe = load_fit_recipe(name)
-    cited: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for doi in recipe.about.doi:
-        cited.setdefault(doi, []).append(Path(name).stem)
+        found.setdefault(doi, []).append(Path(name).stem)
     for kind in dict.fromkeys(_types(recipe.model_dump())):
         known = {**TYPES, **STUDIES}.get(kind)
         for ancestor in known.__mro__ if known is not None else ():
             for doi in DOI.findall(ancestor.__doc__ or ""):
-                cited.setdefault(doi, []).append(kind)
+                found.setdefault(doi, []).append(kind)
     if recipe.recording is not None and not Path(recipe.recording.name).suffix:
         data = read(find("data", recipe.recording.name))
         origin = data.get("doi") or data.get("origin", "")
         if origin:
-            cited.setdefault(str(origin), []).append(recipe.recording.name)
-    return [f"{_link(doi)}  ({', '.join(dict.fromkeys(users))})" for doi, users in cited.items()]
+            found.setdefault(str(origin), []).append(recipe.recording.name)
+    return {doi: tuple(dict.fromkeys(users)) for doi, users in found.items()}
 
 
 def _types(value: Any) -> Iterator[str]:

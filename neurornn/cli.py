@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -26,14 +26,16 @@ err = Console(stderr=True, soft_wrap=True)
 Size = Annotated[str, typer.Option(help="small (minutes), full (the size of the paper), or another of the recipe")]
 Minutes = Annotated[float, typer.Option(help="wall time after which each training stops where it is; 0 for no end")]
 Seed = Annotated[int | None, typer.Option(help="instead of the recipe's own")]
-Folder = Annotated[Path, typer.Argument(help="a folder that `neurornn fit` saved", exists=True, file_okay=False)]
+Folder = Annotated[
+    Path, typer.Argument(help="a folder that `neurornn fit` wrote, or a saved fit", exists=True, file_okay=False)
+]
 Out = Annotated[Path | None, typer.Option(help="where to write")]
 
 
 @app.command("list")
 def list_() -> None:
     """List the tasks, recordings and fits that can be named, your own and the shipped ones."""
-    from neurornn.library import find, names, read
+    from neurornn.library import find, measured, names, read
 
     for kind, what in (
         ("fits", "fit NAME, check NAME"),
@@ -41,12 +43,16 @@ def list_() -> None:
         ("data", "data show NAME"),
     ):
         table = Table(title=f"{kind}  ({what})", title_justify="left", box=None, pad_edge=False)
-        table.add_column("name", style="bold")
+        table.add_column("name", style="bold", no_wrap=True)
         table.add_column("title")
+        if kind == "fits":
+            table.add_column("gates that held", no_wrap=True)
         for name in names(kind):  # type: ignore[arg-type]
-            recipe = read(find(kind, name))  # type: ignore[arg-type]
+            path = find(kind, name)  # type: ignore[arg-type]
+            recipe = read(path)
             about = recipe.get("about", recipe)
-            table.add_row(name, str(about.get("title", about.get("description", ""))))
+            cells = [measured(path)] if kind == "fits" else []
+            table.add_row(name, str(about.get("title", about.get("description", ""))), *cells)
         out.print(table)
         out.print()
 
@@ -60,23 +66,17 @@ def fit(
     out_dir: Annotated[Path | None, typer.Option("--out", help="folder to write; runs/NAME where absent")] = None,
 ) -> None:
     """Run a fit recipe: train, measure, and write fit, tables and report.html."""
-    from neurornn.claim import run_recipe
+    from neurornn.citation import cited
+    from neurornn.claim import card_of, run_recipe
     from neurornn.library import find
-    from neurornn.page import report
+    from neurornn.page.kept import write_run
+    from neurornn.recipe import load_fit_recipe
 
-    stem = find("fits", name).stem
-    folder = out_dir if out_dir is not None else Path("runs") / stem
+    file, digest = find("fits", name), load_fit_recipe(name).sized(size).digest()
+    folder = out_dir if out_dir is not None else Path("runs") / file.stem
     findings = run_recipe(name, size=size, seed=seed, minutes=minutes, say=_say)
-    folder.mkdir(parents=True, exist_ok=True)
-    if findings.fit is not None:
-        findings.fit.save(folder / "fit")
-    for part, result in findings.parts.items():
-        result.frame().to_csv(folder / f"{part}.csv")
-    findings.frame().to_csv(folder / "quantities.csv", index=False)
-    page = report(
-        findings.fit, title=findings.title, notes=findings.notes, headline=findings.headline, **findings.parts
-    )
-    path = page.save(folder / "report.html")
+    told = f"{file.stem}, size {size}, hash {digest}"
+    path = write_run(folder, findings, recipe=told, cited=cited(name), card=card_of(file, size, digest))
     for note in findings.notes:
         out.print(f"[yellow]{note}[/yellow]")
     _show(findings.quantities)
@@ -91,12 +91,20 @@ def check(
     workers: Annotated[int, typer.Option(help="how many seeds run side by side")] = 1,
     minutes: Minutes = 0.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="where the card goes; fits/NAME if absent")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="run again the seeds that an interrupted check kept")] = False,
 ) -> None:
-    """Re-run a claim and judge its gates. Exits 0 only if every gate holds."""
-    from neurornn.claim import check, write_card
+    """Re-run a claim and judge its gates. Exits 0 only if every gate holds.
+
+    Seeds that are done are kept beside the card until all are, so that an interrupted check goes on where it was.
+    """
+    from neurornn.claim import card_path, check, write_card
     from neurornn.library import find
 
-    card = check(name, size=size, seeds=seeds, workers=workers, minutes=minutes, say=_say)
+    target = json_file if json_file is not None else card_path(find("fits", name), size)
+    unfinished = target.with_suffix(".unfinished")
+    if anew:
+        unfinished.unlink(missing_ok=True)
+    card = check(name, size=size, seeds=seeds, workers=workers, minutes=minutes, unfinished=unfinished, say=_say)
     table = Table(title=f"{card.name}, size {card.size}", title_justify="left", box=None, pad_edge=False)
     frame = card.frame()
     shown = [column for column in frame.columns if column != "because"]
@@ -108,7 +116,7 @@ def check(
     out.print(table)
     for row in frame.to_dict("records"):
         out.print(f"[dim]{row['gate']}: {row['because']}[/dim]", highlight=False)
-    out.print(f"card: {write_card(card, find('fits', name), json_file)}")
+    out.print(f"card: {write_card(card, find('fits', name), target)}")
     if not card.holds:
         err.print("[red]Not every gate holds.[/red]")
         raise typer.Exit(1)
@@ -123,15 +131,16 @@ def compare(
     """Compare a saved fit with a recording, driven through the animal's own behaviour. Nulls are always shown."""
     from neurornn.comparison import RidgePredictivity
     from neurornn.comparison import compare as compare_
-    from neurornn.fit import Fit
+    from neurornn.page.kept import keep, load_network
     from neurornn.source import load_recording
     from neurornn.statistics import laps
 
     brain = load_recording(recording)
     brain = brain.with_trials(laps(brain)) if "linear" in brain.behaviour else brain
-    result = compare_(Fit.load(folder), brain, RidgePredictivity())
+    result = compare_(load_network(folder), brain, RidgePredictivity())
     _table(result.summary())
     _write(result.frame(), to)
+    _kept(folder, keep(folder, f"compare: {Path(recording).stem}", result))
 
 
 @app.command()
@@ -143,12 +152,13 @@ def lesion(
     to: Out = None,
 ) -> None:
     """Silence units of a saved fit, beside matched random controls on the same trials and noise."""
-    from neurornn.fit import Fit
+    from neurornn.page.kept import keep, load_network
     from neurornn.perturb import lesion as lesion_
 
-    result = lesion_(Fit.load(folder), units=_units(units), controls=controls, seed=seed)
+    result = lesion_(load_network(folder), units=_units(units), controls=controls, seed=seed)
     _table(result.summary())
     _write(result.frame(), to)
+    _kept(folder, keep(folder, f"lesion: {units}", result))
 
 
 @app.command()
@@ -160,42 +170,25 @@ def reactivate(
     to: Out = None,
 ) -> None:
     """Let a saved fit run without input, and compare where it goes with where it went when active."""
-    from neurornn.fit import Fit
+    from neurornn.page.kept import keep, load_network
     from neurornn.reactivation import reactivate as reactivate_
 
-    result = reactivate_(Fit.load(folder), trials=trials, steps=steps, seed=seed)
+    result = reactivate_(load_network(folder), trials=trials, steps=steps, seed=seed)
     _table(result.frame())
     _write(result.frame(), to)
+    _kept(folder, keep(folder, f"reactivation: {trials} trials", result))
 
 
 @app.command()
 def report(
     folder: Folder,
-    recording: Annotated[str | None, typer.Option(help="a recording to compare with")] = None,
-    units: Annotated[str | None, typer.Option(help="units to silence: 0,1,2 or 0-9")] = None,
-    to: Annotated[Path, typer.Option(help="the page")] = Path("report.html"),
+    to: Annotated[Path | None, typer.Option(help="the page; report.html in the folder where absent")] = None,
 ) -> None:
-    """Write one self-contained page about a saved fit: training, reactivation, and what else is asked for."""
-    from neurornn.comparison import RidgePredictivity
-    from neurornn.comparison import compare as compare_
-    from neurornn.fit import Fit
-    from neurornn.page import report as report_
-    from neurornn.perturb import lesion as lesion_
-    from neurornn.reactivation import reactivate as reactivate_
-    from neurornn.source import load_recording
-    from neurornn.statistics import laps
+    """Write one self-contained page about a saved fit, with the results of every command that was run on it."""
+    from neurornn.page.kept import page_of
 
-    saved = Fit.load(folder)
-    parts: dict[str, Any] = {}
-    if recording is not None:
-        brain = load_recording(recording)
-        brain = brain.with_trials(laps(brain)) if "linear" in brain.behaviour else brain
-        parts["compare"] = compare_(saved, brain, RidgePredictivity())
-    if units is not None:
-        parts["lesion"] = lesion_(saved, units=_units(units))
-    if saved.network.n_start:
-        parts["reactivation"] = reactivate_(saved)
-    out.print(f"report: [bold]{report_(saved, **parts).save(to)}[/bold]")
+    path = page_of(folder).save(to if to is not None else folder / "report.html")
+    out.print(f"report: [bold]{path}[/bold]")
 
 
 @app.command()
@@ -283,6 +276,10 @@ def _write(frame: object, to: Path | None) -> None:
     else:
         frame.to_csv(to)  # type: ignore[attr-defined]
     out.print(f"table: {to}")
+
+
+def _kept(folder: Path, path: Path) -> None:
+    out.print(f"kept: {path}; `neurornn report {folder}` shows it", highlight=False)
 
 
 def _units(text: str) -> list[int]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.cell.adaptive import AdaptiveLIF
-from neurornn.cell.base import Intervention, cut
+from neurornn.cell.base import Intervention
 from neurornn.cell.lif import LIF
 from neurornn.cell.rate import LeakyRate
 from neurornn.network import Network, Perturbs, combine
@@ -109,15 +109,19 @@ def drives(
         fix = "What the first step felt is not kept in a run. Use Network(scatter=None)."
         _check.fail("drives", "network.scatter", "absent", network.scatter, fix)
     act = act if act is not None else Intervention()
+    if act.live or act.constants:
+        must = "of gains, clamps, currents, cuts and edited inputs"
+        fix = "Closed loops, mixed units and changed constants leave drives that a run does not tell."
+        _check.fail("drives", "act", must, "another perturbation", fix)
     start = None if trials.start is None else trials.start.to(activity)
     first = act.sent(cell.activity(network.initial(trials.n_trials, start)), -1)
     before = torch.cat([first.expand(*activity.shape[:-2], -1)[..., None, :], activity[..., :-1, :]], dim=-2)
     whole = before.flatten(-3, -2)  # trials and steps as one axis, so that stacked weights meet stacked activity
-    w_in, w_rec, bias, *_ = cut(cell.weights(), act)
+    w_in, w_rec, bias, *_ = cell.altered(act)
     arriving = (whole @ w_rec.mT).unflatten(-2, activity.shape[-3:-1])
     if isinstance(cell, LIF | AdaptiveLIF):
         arriving = _filtered(arriving, torch.exp(-cell.dt / cell.tau_syn()))  # type: ignore[operator]
-    fed = (trials.inputs.to(activity).flatten(0, 1) @ w_in.mT).unflatten(-2, activity.shape[-3:-1])
+    fed = (act.seen(trials.inputs.to(activity)).flatten(-3, -2) @ w_in.mT).unflatten(-2, activity.shape[-3:-1])
     u = arriving + fed + bias
     return u if act.current is None else u + act.current
 
@@ -171,7 +175,7 @@ def spent(
         run = network(trials.inputs.to(network.readout), start=start, generator=generator, perturb=act)
         driven = has_drive(network)
         u = drives(network, run.activity, trials, act)[..., :n_units].abs().mean(-1) if driven else None
-        weights = cut(network.cell.weights(), act)[1][..., :n_units, :]
+        weights = network.cell.altered(act)[1][..., :n_units, :]
         sent = traffic(weights, run.activity).mean(-1)
         return Energy(u, run.activity[..., :n_units].abs().mean(-1), sent)
 
@@ -182,3 +186,29 @@ def traffic(
     r"""Return what reaches each unit through its synapses, whatever its sign: $\sum_j |W_{ij}|\,|r_j|$."""
     size = activity.abs()
     return (size.flatten(-3, -2) @ weights.abs().mT).unflatten(-2, size.shape[-3:-1])
+
+
+def synaptic_operations(
+    network: Network, activity: Float[Tensor, "*stack trial time unit"], *, readout: bool = False
+) -> Float[Tensor, "*stack trial"]:
+    r"""Return how many synaptic operations the spikes of each trial set off, $\sum_t \sum_j s_j(t)\,k_j$.
+
+    $k_j$ is the number of recurrent connections that lead away from unit $j$ and are there, its out-degree: what
+    pruning spares. What inputs cost is not counted, as it is the same for all.
+
+    Args:
+        network: of spiking units.
+        activity: their spikes.
+        readout: whether connections to the readout count, too.
+
+    Raises:
+        ValueError: if the units send no spikes.
+    """
+    if not network.spiking:
+        fix = "What rate units send is asked for with `spent`."
+        _check.fail("synaptic_operations", "network", "of spiking units", type(network.cell).__name__, fix)
+    with torch.no_grad():
+        degree = (network.cell.weights()[1] != 0).sum(0)
+        if readout:
+            degree = degree + (network.readout != 0).sum(0)
+        return (activity.sum(-2) * degree).sum(-1)

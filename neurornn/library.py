@@ -1,5 +1,6 @@
 """The library of recipes: which TOML file a name means, the user's own before the shipped one."""
 
+import json
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -52,3 +53,19 @@ def read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         _check.fail("recipe", path.name, "a TOML file", str(error), "Mend that line.", error=RecipeError)
+
+
+def measured(recipe: Path) -> str:
+    """Return what the card beside a fit recipe says, gates that held and seeds; nothing where there is none.
+
+    Example:
+        >>> from neurornn.library import find, measured
+        >>> measured(find("fits", "flipflop_fixed_points"))
+        '6 of 6, 3 seeds'
+    """
+    file = recipe.parent / recipe.stem / "card.json"
+    if not file.is_file():
+        return ""
+    card = json.loads(file.read_text(encoding="utf-8"))
+    held, seeds = sum(gate["pass"] for gate in card["gates"]), len(card["seeds"])
+    return f"{held} of {len(card['gates'])}, {seeds} seed{'' if seeds == 1 else 's'}"

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from neurornn import _check
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.intervention import Affine, Change
 from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
 from neurornn.cell.parallel import Newton, Solved, in_parallel
@@ -249,6 +250,7 @@ class Network(nn.Module):
         act = perturb if isinstance(perturb, Intervention) else combine(perturb, self, n_trials, n_steps)
         if act is not None and act.empty:
             act = None
+        inputs = inputs if act is None else act.seen(inputs)
         drawn = self._noise(noise, (n_trials, n_steps, self.n_units), generator)
         if act is not None and act.n_stack:
             state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
@@ -264,14 +266,15 @@ class Network(nn.Module):
         elif parallel is not None:
             solved = in_parallel(self.cell, inputs, state, numbers(drawn, inputs), how=parallel)
             activity, state = solved.activity, solved.state
-        elif not isinstance(self.reading, Instant):
-            activity, state = self.cell.rollout(inputs, state, numbers(drawn, inputs), intervention=act)
         else:
-            read = {"readout": self.readout, "shift": self.readout_bias}
+            at_once = isinstance(self.reading, Instant)
+            read = {"readout": self.readout, "shift": self.readout_bias if at_once else None}
             outputs, activity, state = self.cell.read_out(inputs, state, drawn, intervention=act, **read)
+            if not at_once:
+                outputs = self._shifted(self.reading.follow(outputs, self.dt))
         outputs = self.read(activity, potentials) if outputs is None else outputs
         # A clamped unit sends a value and no spikes.
-        spikes = activity if self.spiking and (act is None or act.offset is None) else None
+        spikes = activity if self.spiking and (act is None or (act.offset is None and not act.live)) else None
         return Run(outputs, activity, state, self.dt, self.heads, spikes, potentials, solved)
 
     def draw_noise(self, n_trials: int, n_steps: int, generator: torch.Generator) -> Tensor | Noise | None:
@@ -290,7 +293,9 @@ class Network(nn.Module):
                 fix = "Run the network with voltages=True."
                 _check.fail("Network.read", "voltages", "given for a readout of membrane potentials", None, fix)
             seen = (voltages - self.cell.initial(1)[0]) / self.cell.span
-        outputs = self.reading.read(seen, self.readout, self.dt)
+        return self._shifted(self.reading.read(seen, self.readout, self.dt))
+
+    def _shifted(self, outputs: Tensor) -> Tensor:
         return outputs if self.readout_bias is None else outputs + self.readout_bias
 
     def untrained(self, seed: int) -> "Network":
@@ -322,9 +327,13 @@ def combine(perturb: Sequence[Perturbs], network: Network, n_trials: int, n_step
 
 
 def then(first: Intervention, second: Intervention) -> Intervention:
-    """Return `first` followed by `second`: gains multiply, currents add, cuts multiply."""
+    """Return `first` followed by `second`: gains and cuts multiply, currents add, what is live keeps its order."""
     if first.n_stack and second.n_stack and first.n_stack != second.n_stack:
         _check.fail("Network", "perturb", f"stacked {first.n_stack} deep, or not at all", second.n_stack)
+    if first.live and (second.gain is not None or second.offset is not None):
+        timed = {name: getattr(second, name) for name in ("gain", "offset", "resting_gain", "resting_offset")}
+        blank = dict.fromkeys(timed)
+        second = replace(second, **blank, live=(Affine(Intervention(**timed)), *second.live))
     return Intervention(
         gain=_product(first.gain, second.gain),
         offset=_sum(_scaled(first.offset, second.gain), second.offset),
@@ -334,7 +343,18 @@ def then(first: Intervention, second: Intervention) -> Intervention:
         resting_gain=_product(first.resting_gain, second.resting_gain),
         resting_offset=_sum(_scaled(first.resting_offset, second.resting_gain), second.resting_offset),
         n_stack=max(first.n_stack, second.n_stack),
+        live=(*first.live, *second.live),
+        edits=(*first.edits, *second.edits),
+        constants=_changed(first.constants, second.constants),
     )
+
+
+def _changed(first: Mapping[str, Change], second: Mapping[str, Change]) -> dict[str, Change]:
+    both = dict(first)
+    for name, (scale, shift) in second.items():
+        before = both.get(name)
+        both[name] = (scale, shift) if before is None else (before[0] * scale, before[1] * scale + shift)
+    return both
 
 
 def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:

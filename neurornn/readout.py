@@ -12,7 +12,7 @@ from neurornn import _check
 
 
 class AbstractReadout(ABC):
-    """What lies between the units and the outputs, before the readout's bias is added.
+    r"""What lies between the units and the outputs, before the readout's bias is added.
 
     All of them are causal, and linear in the weights $R$.
 
@@ -23,6 +23,9 @@ class AbstractReadout(ABC):
     needs_voltages: bool = False
 
     @abstractmethod
+    def follow(self, arriving: Float[Tensor, "*stack time out"], dt: float) -> Float[Tensor, "*stack time out"]:
+        r"""Return the outputs that follow what arrives at each step from the start of the trial, $R\,r_t$."""
+
     def read(
         self, seen: Float[Tensor, "*stack time unit"], weights: Float[Tensor, "out unit"], dt: float
     ) -> Float[Tensor, "*stack time out"]:
@@ -34,14 +37,15 @@ class AbstractReadout(ABC):
             weights: $R$.
             dt: time step, ms.
         """
+        return self.follow(seen @ weights.mT, dt)
 
 
 @dataclass(frozen=True)
 class Instant(AbstractReadout):
     r"""What is sent now: $y_t = R\,r_t$. For rates."""
 
-    def read(self, seen: Tensor, weights: Tensor, dt: float) -> Tensor:
-        return seen @ weights.mT
+    def follow(self, arriving: Tensor, dt: float) -> Tensor:
+        return arriving
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,16 @@ class LeakyIntegrator(AbstractReadout):
     def __post_init__(self) -> None:
         _check.positive("LeakyIntegrator", "tau", self.tau)
 
-    def read(self, seen: Tensor, weights: Tensor, dt: float) -> Tensor:
-        return leaky_sum(seen @ weights.mT, float(torch.exp(torch.tensor(-dt / self.tau, dtype=torch.float64))))
+    def follow(self, arriving: Tensor, dt: float) -> Tensor:
+        return leaky_sum(arriving, float(torch.exp(torch.tensor(-dt / self.tau, dtype=torch.float64))))
 
 
 @dataclass(frozen=True)
 class SpikeCount(AbstractReadout):
     r"""Spikes since the start of the trial: $y_t = R \sum_{s \le t} z_s$."""
 
-    def read(self, seen: Tensor, weights: Tensor, dt: float) -> Tensor:
-        return (seen @ weights.mT).cumsum(dim=-2)
+    def follow(self, arriving: Tensor, dt: float) -> Tensor:
+        return arriving.cumsum(dim=-2)
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ class Membrane(AbstractReadout):
 
     needs_voltages = True
 
-    def read(self, seen: Tensor, weights: Tensor, dt: float) -> Tensor:
-        return seen @ weights.mT
+    def follow(self, arriving: Tensor, dt: float) -> Tensor:
+        return arriving
 
 
 def leaky_sum(values: Float[Tensor, "*stack time out"], kept: float) -> Float[Tensor, "*stack time out"]:

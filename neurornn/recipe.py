@@ -87,8 +87,8 @@ class FitRecipe(_AbstractStrict):
         return parse(table, FitRecipe, f"size {size}")
 
     def digest(self) -> str:
-        """Return a hash of everything that the recipe asks for."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Return a hash of everything that is run and judged: not of the words about it, nor of its other sizes."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"about", "size"}), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -37,6 +37,17 @@ class AbstractWiring(nn.Module, ABC):
     def rescale(self, factor: Float[Tensor, "#unit #unit"]) -> None:
         """Multiply the weights by `factor` in place, as far as the rule allows. For initialisation only."""
 
+    @abstractmethod
+    def fill(self, weights: Float[Tensor, "unit unit"]) -> None:
+        """Take these effective weights, such as another program's, exactly as they are.
+
+        Args:
+            weights: entry `[post, pre]`.
+
+        Raises:
+            ValueError: if the rule does not allow them; nothing is changed then.
+        """
+
 
 class Dense(AbstractWiring):
     r"""Every unit may talk to every unit: $W_{ij} \sim \mathcal N(0, g^2/N)$ at the start, then free.
@@ -71,6 +82,10 @@ class Dense(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         with torch.no_grad():
             self.weight.mul_(factor)
+
+    def fill(self, weights: Tensor) -> None:
+        with torch.no_grad():
+            self.weight.copy_(_fitting(self, weights))
 
 
 class LowRank(AbstractWiring):
@@ -113,6 +128,17 @@ class LowRank(AbstractWiring):
         with torch.no_grad():
             self.n.mul_(factor.T)
 
+    def fill(self, weights: Tensor) -> None:
+        rank = self.m.shape[1]
+        left, sizes, right = torch.linalg.svd(_fitting(self, weights).double())
+        if float(sizes[rank:].sum()) > CLOSE * float(sizes.sum()):
+            got = f"of rank {int((sizes > CLOSE * sizes[0]).sum())}"
+            _check.fail("LowRank.fill", "weights", f"of rank {rank} or less", got, "Use Dense, or a higher rank.")
+        scale = (self.n_units * sizes[:rank]).sqrt()
+        with torch.no_grad():
+            self.m.copy_(left[:, :rank] * scale)
+            self.n.copy_(right[:rank].T * scale)
+
 
 class Diagonal(AbstractWiring):
     r"""Units that talk only to themselves: $W = \mathrm{diag}(w)$, $w_i$ even between $\pm g$ at the start.
@@ -143,6 +169,12 @@ class Diagonal(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         with torch.no_grad():
             self.weight.mul_(factor.expand(self.n_units, self.n_units).diagonal())
+
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at("Diagonal", weights, ~torch.eye(self.n_units, dtype=torch.bool, device=weights.device))
+        with torch.no_grad():
+            self.weight.copy_(weights.diagonal())
 
 
 class Sparse(AbstractWiring):
@@ -183,6 +215,11 @@ class Sparse(AbstractWiring):
 
     def rescale(self, factor: Tensor) -> None:
         self.inner.rescale(factor)
+
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at("Sparse", weights, self.mask == 0)
+        self.inner.fill(weights)
 
 
 class Masked(AbstractWiring):
@@ -247,6 +284,11 @@ class NoAutapses(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         self.inner.rescale(factor)
 
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at("NoAutapses", weights, self.mask == 0)
+        self.inner.fill(weights)
+
 
 class Dale(AbstractWiring):
     r"""Dale's law on another wiring: a unit excites all of its targets or inhibits all of them.
@@ -308,6 +350,42 @@ class Dale(AbstractWiring):
 
     def rescale(self, factor: Tensor) -> None:
         self.inner.rescale(factor)
+
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        wrong = (weights * self.signs < 0).any(dim=0).nonzero()[:, 0]
+        if len(wrong):
+            unit, n_exc = int(wrong[0]), int((self.signs > 0).sum())
+            does = "inhibits" if unit < n_exc else "excites"
+            got = f"{len(wrong)} units that do otherwise, the first of them unit {unit}, which {does}"
+            must = f"at least 0 in the columns of the first {n_exc} units and at most 0 in the rest"
+            fix = "Put excitatory units first, set `excitatory` to their share, or fill a wiring without Dale's law."
+            _check.fail("Dale.fill", "weights", must, got, fix)
+        self.inner.fill(weights.abs())
+
+
+CLOSE = 1e-5
+"""Below this, over the largest, a singular value is nothing."""
+
+
+def _fitting(wiring: AbstractWiring, weights: Tensor) -> Tensor:
+    """Return weights that are handed over, refused where there are not as many or not finite."""
+    owner, n = f"{type(wiring).__name__}.fill", wiring.n_units
+    weights = torch.as_tensor(weights).detach()
+    if weights.shape != (n, n):
+        _check.fail(owner, "weights", f"of shape ({n}, {n}), rows post-synaptic", weights)
+    _check.finite(owner, "weights", weights.cpu().numpy())
+    return weights.to(next(wiring.parameters()).device)
+
+
+def _nothing_at(owner: str, weights: Tensor, empty: Tensor) -> None:
+    """Refuse weights where the wiring has no connection."""
+    there = ((weights != 0) & empty).nonzero()
+    if len(there):
+        post, pre = (int(one) for one in there[0])
+        got = f"{len(there)} elsewhere, the first onto unit {post} from unit {pre}"
+        fix = "Make the wiring after the weights, or fill Dense."
+        _check.fail(f"{owner}.fill", "weights", "0 where the wiring has no connection", got, fix)
 
 
 def _free(wiring: AbstractWiring) -> AbstractWiring:

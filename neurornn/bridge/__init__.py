@@ -26,6 +26,7 @@ from neurornn.bridge.nir import to_nir as to_nir
 from neurornn.bridge.nwb import read_nwb as read_nwb
 from neurornn.bridge.nwb import read_nwb_files as read_nwb_files
 from neurornn.bridge.nwb_write import write_nwb as write_nwb
+from neurornn.bridge.regions import read_regions as read_regions
 from neurornn.bridge.retina import RetinaSession as RetinaSession
 from neurornn.bridge.retina import read_open_retina as read_open_retina
 from neurornn.bridge.retina import read_retina as read_retina
@@ -45,6 +46,7 @@ READERS: dict[str, Callable[..., Recording]] = {
     "nelpy_track": read_nelpy_track,
     "nwb": read_nwb_files,
     "place_cell": read_place_cell,
+    "regions": read_regions,
     "retina_light": read_retina_light,
     "simulated_track": read_simulated_track,
 }

@@ -10,7 +10,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from neurornn import _check
-from neurornn._types import generator as stream
 from neurornn.task.base import AbstractTask
 from neurornn.world import AbstractWorld, Turn
 
@@ -145,11 +144,6 @@ def to_gym(thing: object) -> "gymnasium.Env[Any, Any]":
     if isinstance(thing, AbstractTask):
         return TrialEnv(thing)
     _check.fail("to_gym", "thing", "a world or a task", type(thing).__name__)
-
-
-def drawn_stream(rng: np.random.Generator) -> torch.Generator:
-    """Return a random stream of torch that follows from one of numpy."""
-    return stream(int(rng.integers(2**31 - 1)))
 
 
 def _gymnasium(owner: str) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from neurornn.bridge.gym import drawn_stream
+from neurornn._types import generator
 from neurornn.task.base import AbstractTask
 from neurornn.trials import Trials
 from neurornn.world import AbstractWorld, Turn
@@ -30,7 +30,7 @@ class WorldEnv(gymnasium.Env[np.ndarray, Any]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode."""
         super().reset(seed=seed)
-        self._stream = drawn_stream(self.np_random)
+        self._stream = _stream(self.np_random)
         self._turn = self.world.begin(1, generator=self._stream)
         return self._seen(self._turn)
 
@@ -64,7 +64,7 @@ class TrialEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Draw a trial."""
         super().reset(seed=seed)
-        self._trial: Trials = self.task.sample(1, generator=drawn_stream(self.np_random))
+        self._trial: Trials = self.task.sample(1, generator=_stream(self.np_random))
         self._step = 0
         assert self._trial.valid is not None
         self._n_steps = int(self._trial.valid.sum())
@@ -90,3 +90,8 @@ class TrialEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def _info(self, at: int) -> dict[str, Any]:
         return {"target": self._trial.targets[0, at].numpy().copy(), "mask": float(self._trial.mask[0, at])}
+
+
+def _stream(rng: np.random.Generator) -> torch.Generator:
+    """Return a random stream of torch that follows from one of numpy."""
+    return generator(int(rng.integers(2**31 - 1)))

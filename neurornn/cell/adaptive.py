@@ -3,20 +3,20 @@
 import torch
 from torch import Tensor, nn
 
-from neurornn._types import State, recorded
-from neurornn.cell.base import Intervention
+from neurornn._types import recorded
 from neurornn.cell.constant import Values
 from neurornn.cell.law import AbstractLaw
 from neurornn.cell.lif import check_reset, leak, membrane, passive
 from neurornn.cell.member import member
-from neurornn.cell.spiking import AbstractSpiking, Reset
+from neurornn.cell.spiking import Reset
 from neurornn.cell.surrogate import AbstractSurrogate
 from neurornn.cell.synapse import Delays, ShortTerm
-from neurornn.cell.whole import fits_kernel, whole_sequence
+from neurornn.cell.whole import AbstractIntegrateAndFire, in_kernels
 from neurornn.wiring import AbstractWiring
 
 
-class AdaptiveLIF(AbstractSpiking):
+@in_kernels
+class AdaptiveLIF(AbstractIntegrateAndFire):
     r"""Leaky integrate-and-fire units with an adaptive threshold.
 
     The membrane of `LIF`, and a threshold that every spike raises by $\beta_a$ mV:
@@ -131,16 +131,3 @@ class AdaptiveLIF(AbstractSpiking):
     def _distance(self, constants: dict[str, Tensor], now: dict[str, Tensor], reached: Tensor) -> tuple[Tensor, Tensor]:
         above = reached - constants["v_threshold"] - now["adaptation"]
         return above, above
-
-    def rollout(
-        self,
-        x: Tensor,
-        state: State,
-        noise: Tensor | None = None,
-        *,
-        intervention: Intervention | None = None,
-    ) -> tuple[Tensor, State]:
-        acts = intervention is not None and intervention != Intervention()
-        if acts or type(self) is not AdaptiveLIF or not fits_kernel(self, x, state, noise):
-            return self.loop(x, state, noise, intervention=intervention)
-        return whole_sequence(self, x, state, noise)

@@ -1,8 +1,7 @@
 """What a cell is: one step of a population of units, and the loop over it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,60 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from neurornn import _check
 from neurornn._types import State
+from neurornn.cell.intervention import Change, at_step
+from neurornn.cell.intervention import Intervention as Intervention
 from neurornn.kernel import Noise, numbers
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """What perturbations ask of a rollout, as data: the network itself is never changed.
-
-    An intervention acts on what a unit *sends*, never on what it remembers: sent activity is `gain * r + offset`, and
-    that is what the other units, the readout and the experimenter see. The unit's own state integrates on, so that it
-    rebounds to its driven value on release. A `stack` axis runs many interventions side by side.
-
-    Args:
-        gain: multiplies the sent activity. Shape broadcasts to `(*stack, trial, time, unit)`.
-        offset: added to it (a clamp is gain 0 and offset the value). Shape as `gain`.
-        current: added to the drive of each unit, in the unit of the drive. Shape as `gain`.
-        synapses: multiplies the recurrent weights for the whole rollout. Shape `(*stack, unit, unit)`, rows
-            post-synaptic.
-        afferents: multiplies the input weights for the whole rollout. Shape `(*stack, unit, in)`.
-        resting_gain: what `gain` is before the first step, for what the initial state sends. A perturbation that holds
-            always has one; one that starts during the run has none. Shape broadcasts to `(*stack, trial, unit)`.
-        resting_offset: what `offset` is before the first step. Shape as `resting_gain`.
-        n_stack: how many interventions are stacked; 0 where there is no stack axis.
-    """
-
-    gain: Tensor | None = None
-    offset: Tensor | None = None
-    current: Tensor | None = None
-    synapses: Tensor | None = None
-    afferents: Tensor | None = None
-    resting_gain: Tensor | None = None
-    resting_offset: Tensor | None = None
-    n_stack: int = 0
-
-    def sent(self, activity: Tensor, t: int) -> Tensor:
-        """Return what is sent of `activity` at step `t`; `t = -1` is the initial state."""
-        gain = self.resting_gain if t < 0 else _at(self.gain, t)
-        offset = self.resting_offset if t < 0 else _at(self.offset, t)
-        if gain is not None:
-            activity = activity * gain
-        if offset is not None:
-            activity = activity + offset
-        return activity
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing at all is done, and nothing is stacked."""
-        return not self.n_stack and all(
-            getattr(self, part.name) is None for part in fields(self) if part.name != "n_stack"
-        )
-
-
-def _at(whole: Tensor | None, t: int) -> Tensor | None:
-    return None if whole is None else whole[..., t if whole.shape[-2] > 1 else 0, :]
 
 
 class AbstractCell(nn.Module, ABC):
@@ -79,6 +29,8 @@ class AbstractCell(nn.Module, ABC):
         span: how far a unit wanders from rest, in the unit of the first part of its state: 1, or the way from rest to
             threshold (mV).
         settings: the constructor's arguments, from which the cell can be rebuilt.
+        constants: names of what each unit has one of and a perturbation may change, such as its bias, in the order of
+            `weights()` after the first two; none for most cells.
     """
 
     n_in: int
@@ -86,6 +38,7 @@ class AbstractCell(nn.Module, ABC):
     dt: float
     span: float = 1.0
     settings: dict[str, Any]
+    constants: tuple[str, ...] = ()
 
     @abstractmethod
     def initial(self, n_trials: int) -> State:
@@ -200,15 +153,45 @@ class AbstractCell(nn.Module, ABC):
     ) -> Iterator[tuple[Tensor, State]]:
         """Take the steps of `loop`, and give what the units sent and the state after each of them."""
         act = intervention if intervention is not None else Intervention()
-        weights = cut(self.weights(), act)
+        weights = self.altered(act)
+        acting = [one.begin() for one in act.live]
         sent = act.sent(self.activity(state), -1)
+        for one in acting:
+            sent = one.sent(sent, -1)
         inputs = x.unbind(-2)
         noises = noise.unbind(-2) if noise is not None else (None,) * len(inputs)
         for t, (x_t, noise_t) in enumerate(zip(inputs, noises, strict=True)):
-            current = _at(act.current, t)
+            current = at_step(act.current, t)
+            for one in acting:
+                added = one.current(t)
+                if added is not None:
+                    current = added if current is None else current + added
             activity, state = self.step(x_t, state, noise_t, sent=sent, current=current, weights=weights)
             sent = act.sent(activity, t)
+            for one in acting:
+                sent = one.sent(sent, t)
             yield sent, state
+
+    def altered(self, act: Intervention) -> tuple[Tensor, ...]:
+        """Return `weights()` as an intervention cuts them, with the constants that it changes."""
+        weights = cut(self.weights(), act)
+        return self.retuned(weights, act.constants) if act.constants else weights
+
+    def retuned(self, weights: tuple[Tensor, ...], changes: Mapping[str, Change]) -> tuple[Tensor, ...]:
+        """Return `weights` with constants changed, a change being what multiplies one and what is then added.
+
+        Raises:
+            ValueError: if a time constant or a resistance would not stay above 0.
+        """
+        w_in, w_rec, *own = weights
+        for name, (scale, shift) in changes.items():
+            place = self.constants.index(name)
+            own[place] = own[place] * scale + shift
+            if name.startswith(("tau", "resistance")) and float(own[place].min()) <= 0:
+                _check.fail(
+                    type(self).__name__, name, "above 0 for every unit, however it is changed", float(own[place].min())
+                )
+        return (w_in, w_rec, *own)
 
 
 def cut(weights: tuple[Tensor, ...], act: Intervention) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ from neurornn.cell.constant import Values
 from neurornn.cell.law import AbstractLaw
 from neurornn.cell.lif import membrane, passive
 from neurornn.cell.spiking import PICO, AbstractSpiking, Reset
-from neurornn.cell.surrogate import AbstractSurrogate
+from neurornn.cell.surrogate import AbstractSurrogate, backward_as
 from neurornn.cell.synapse import Delays, ShortTerm
 from neurornn.wiring import AbstractWiring
 
@@ -27,8 +27,8 @@ class ExpIF(AbstractSpiking):
       v_T)/\Delta_T} + R\,(g + I)\bigr], \qquad i_t = (1 - \tfrac{\Delta t}{\tau_s})\,g$$
 
     and without a synaptic filter $v_{t-1} + p$ takes the place of $v_{t-1}$ and $I$ that of $g + I$. The gradient of a
-    spike is taken at the distance from $v_T$, where the upstroke begins, and at most at it. Take `dt` well below
-    $\tau\Delta_T/(v_{peak} - v_T)$.
+    spike is taken at the distance from $v_T$, where the upstroke begins, and at most at it; backward, the upstroke
+    beyond $v_T$ is the straight line $\Delta_T + v - v_T$. Take `dt` well below $\tau\Delta_T/(v_{peak} - v_T)$.
 
     Args:
         n_in: number of input channels.
@@ -281,8 +281,16 @@ def upstroke(
     """Return the potential of an exponential membrane an Euler step later, and bring the synaptic current there."""
     rest, threshold, sharpness = constants["v_rest"], constants["v_threshold"], constants["sharpness"]
     v, injected = euler_arrival(dt, constants, now, arriving, drive)
-    rise = sharpness * torch.exp((torch.minimum(v, constants["v_peak"]) - threshold) / sharpness)
+    rise = _rise((torch.minimum(v, constants["v_peak"]) - threshold) / sharpness, sharpness)
     return v + dt / constants["tau"] * (rest - v + rise + PICO * constants["resistance"] * injected)
+
+
+def _rise(beyond: Tensor, sharpness: Tensor) -> Tensor:
+    """Return what draws the potential up, mV, `beyond` times the sharpness above threshold."""
+    exact = sharpness * torch.exp(beyond)
+    if not torch.is_grad_enabled():
+        return exact
+    return backward_as(exact, sharpness * torch.where(beyond > 0, 1 + beyond, torch.exp(beyond.clamp(max=0))))
 
 
 def euler_arrival(

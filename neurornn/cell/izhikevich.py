@@ -1,5 +1,6 @@
 """Izhikevich's simple model, in physical units."""
 
+import torch
 from torch import Tensor, nn
 
 from neurornn._types import recorded
@@ -7,7 +8,7 @@ from neurornn.cell.constant import Values
 from neurornn.cell.exponential import check_peak, euler_arrival
 from neurornn.cell.law import AbstractLaw
 from neurornn.cell.spiking import AbstractSpiking, Reset
-from neurornn.cell.surrogate import AbstractSurrogate
+from neurornn.cell.surrogate import AbstractSurrogate, backward_as
 from neurornn.cell.synapse import Delays, ShortTerm
 from neurornn.wiring import AbstractWiring
 
@@ -24,7 +25,8 @@ class Izhikevich(AbstractSpiking):
       u_t = u_{t-1} + \tfrac{\Delta t}{\tau_a}\bigl[b\,(v_{t-1} - v_{rest}) - u_{t-1}\bigr] + d\,z_t$$
 
     and $i_t = (1 - \Delta t/\tau_s)\,g$; without a synaptic filter $v_{t-1} + p$ takes the place of $v_{t-1}$. The
-    gradient of a spike is taken at the distance from $v_T$, and at most at it.
+    gradient of a spike is taken at the distance from $v_T$, and at most at it; backward, the parabola beyond $v_T$ is
+    the straight line that touches it there.
 
     The defaults are the regular-spiking unit of the book. `adaptation` in the state is $u$, pA. A weight of 1 from an
     input is the rheobase with $u$ held at rest, $k\,(v_T - v_{rest})^2/4$.
@@ -147,8 +149,12 @@ class Izhikevich(AbstractSpiking):
         v, current = euler_arrival(self.dt, constants, now, arriving, drive)
         above = v - constants["v_rest"]
         now["adaptation"] = u + self.dt / constants["tau_adapt"] * (constants["coupling"] * above - u)
-        slope = constants["k"] * above * (v - constants["v_threshold"]) - u + current
-        return v + self.dt / constants["capacitance"] * slope
+        beyond = v - constants["v_threshold"]
+        parabola = constants["k"] * above * beyond
+        if torch.is_grad_enabled():
+            line = constants["k"] * (constants["v_threshold"] - constants["v_rest"]) * beyond
+            parabola = backward_as(parabola, torch.where(beyond > 0, line, parabola))
+        return v + self.dt / constants["capacitance"] * (parabola - u + current)
 
     def _distance(self, constants: dict[str, Tensor], now: dict[str, Tensor], reached: Tensor) -> tuple[Tensor, Tensor]:
         return reached - constants["v_peak"], reached - constants["v_threshold"]

@@ -4,19 +4,19 @@ import torch
 from torch import Tensor, nn
 
 from neurornn import _check
-from neurornn._types import State, recorded
-from neurornn.cell.base import Intervention
+from neurornn._types import recorded
 from neurornn.cell.constant import Values
 from neurornn.cell.law import AbstractLaw
 from neurornn.cell.member import member
 from neurornn.cell.spiking import PICO, AbstractSpiking, Reset, synaptic_gain
 from neurornn.cell.surrogate import AbstractSurrogate
 from neurornn.cell.synapse import Delays, ShortTerm
-from neurornn.cell.whole import fits_kernel, whole_sequence
+from neurornn.cell.whole import AbstractIntegrateAndFire, in_kernels
 from neurornn.wiring import AbstractWiring
 
 
-class LIF(AbstractSpiking):
+@in_kernels
+class LIF(AbstractIntegrateAndFire):
     r"""Leaky integrate-and-fire units.
 
     $$\tau\,\dot v = -(v - v_{rest}) + R\,(i + I), \qquad \tau_s\,\dot i = -i + \tau_s \sum_k W s\,\delta(t - t_k)$$
@@ -37,8 +37,8 @@ class LIF(AbstractSpiking):
     current and a hard reset, the rate is $1/\bigl(t_{ref} + \tau\ln\frac{v_{rest} + RI - v_r}{v_{rest} + RI -
     v_{th}}\bigr)$.
 
-    A soft reset that is detached, without refractory period, delays and short-term plasticity, runs in the compiled
-    kernels, many times faster than everything else. The textbook's unit is `reset="hard", refractory=2.0`.
+    Without delays and short-term plasticity, and with a reset that is detached, it runs in the compiled kernels, many
+    times faster than everything else. The textbook's unit is `reset="hard", refractory=2.0`.
 
     Args:
         n_in: number of input channels.
@@ -145,19 +145,6 @@ class LIF(AbstractSpiking):
     def _distance(self, constants: dict[str, Tensor], now: dict[str, Tensor], reached: Tensor) -> tuple[Tensor, Tensor]:
         above = reached - constants["v_threshold"]
         return above, above
-
-    def rollout(
-        self,
-        x: Tensor,
-        state: State,
-        noise: Tensor | None = None,
-        *,
-        intervention: Intervention | None = None,
-    ) -> tuple[Tensor, State]:
-        acts = intervention is not None and intervention != Intervention()
-        if acts or type(self) is not LIF or not fits_kernel(self, x, state, noise):
-            return self.loop(x, state, noise, intervention=intervention)
-        return whole_sequence(self, x, state, noise)
 
 
 def membrane(

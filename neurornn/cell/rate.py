@@ -1,7 +1,7 @@
 """Leaky rate units: the discrete family of the field, its members chosen by parameters."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 import torch
@@ -13,6 +13,7 @@ from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.constant import ClampedTau, LogTau, Values, spread_out
 from neurornn.cell.flat import flattened, whole
+from neurornn.cell.intervention import Change
 from neurornn.cell.law import Uniform
 from neurornn.cell.member import member
 from neurornn.wiring import AbstractWiring, Dense, LowRank
@@ -148,8 +149,20 @@ class LeakyRate(AbstractCell):
         self.bias = _bias(bias, n_units, seed + 3)
         self.bias_in = _bias(bias_in, n_units, seed + 4)
 
+    constants = ("bias", "tau")
+
     def initial(self, n_trials: int) -> State:
         return (self.w_in.new_zeros(n_trials, self.n_units),)
+
+    def retuned(self, weights: tuple[Tensor, ...], changes: Mapping[str, Change]) -> tuple[Tensor, ...]:
+        w_in, w_rec, bias, leak = weights
+        *_, bias, tau = super().retuned((w_in, w_rec, bias, self.dt / leak), changes)
+        if float(tau.min()) < self.dt:
+            fix = "Change it less, or take a smaller `dt`."
+            _check.fail(
+                "LeakyRate", "tau", f"at least `dt` = {self.dt:g} ms, however it is changed", float(tau.min()), fix
+            )
+        return w_in, w_rec, bias, self.dt / tau
 
     def activity(self, state: State) -> Tensor:
         return self.f(state[0]) if self.form is Form.CURRENT else state[0]
@@ -295,7 +308,7 @@ def _as_kernel(
 ) -> kernel.Act | None:
     """Return an intervention as the kernels know it, `None` where none does it: cuts, and runs that are trained."""
     trained = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
-    if not engine.WHOLE or trained or act.synapses is not None or act.afferents is not None:
+    if not engine.WHOLE or trained or not act.units_alone:
         return None
     first = act.sent(activity, -1)
     stacked = first.shape == activity.shape and activity.ndim <= 3 and activity.shape[-2] == len(x)

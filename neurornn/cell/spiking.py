@@ -206,6 +206,7 @@ class AbstractSpiking(AbstractCell):
         if tau_syn is not None:
             constants = {**constants, "tau_syn": ("tau", tau_syn)}
         self._own = tuple(constants)
+        self.constants = ("bias", *self._own)
         for name in train:
             if name not in constants:
                 _check.fail(owner, "train", "names of constants of the cell", name, _check.near(name, constants))

@@ -136,13 +136,25 @@ def spike(above: Tensor, near: Tensor, surrogate: AbstractSurrogate, span: float
     Args:
         above: distance above what makes a spike, mV. Any shape.
         near: distance from threshold at which the gradient is taken, mV: `above` itself where a threshold makes the
-            spike. Beyond threshold it counts as at it where the two differ: the upstroke cannot be stopped any more.
+            spike. Where the two differ, the upstroke beyond threshold counts once, at the spike, and as at threshold:
+            counted at each of its steps, a slow one would weigh many times what a spike is.
         surrogate: what stands for the derivative.
         span: $\Theta$, mV.
     """
     fired = (above > 0).to(above.dtype)
     if not torch.is_grad_enabled():  # (a tangent may ask, too, which no flag of `near` tells)
         return fired
-    place = near.detach() if near is above else near.detach().clamp(max=0)
-    along = near * (surrogate.bump(place) / span)
+    bump = surrogate.bump(near.detach() if near is above else near.detach().clamp(max=0))
+    if near is not above:
+        bump = bump.masked_fill((near.detach() > 0) & (above.detach() <= 0), 0.0)
+    along = near * (bump / span)
     return fired + (along - along.detach())  # the bracket is 0, to the bit
+
+
+def backward_as(exact: Tensor, along: Tensor) -> Tensor:
+    """Return `exact`; backward, `along`.
+
+    Units with an upstroke take it beyond threshold as the straight line that touches it there: through the upstroke
+    itself a gradient grows a hundredfold with every spike, and comes back by way of what the spike sets off.
+    """
+    return exact.detach() + (along - along.detach())  # the bracket is 0, to the bit

@@ -2,22 +2,17 @@ r"""Integrate-and-fire cells in the form of the kernels.
 
 The kernels know
 
-$$\hat\imath_t = \alpha\hat\imath_{t-1} + \hat W z_{t-1} + \hat W_{in} \hat x_t + \hat b + \hat\xi_t, \qquad
-  y_t = \beta y_{t-1} + \hat\imath_t - \hat\theta z_{t-1}$$
+$$i_t = \alpha i_{t-1} + \hat W z_{t-1}, \qquad y^-_t = \beta y_{t-1} + i_t + \hat q_t, \qquad
+  z_t = [y^-_t > \hat\theta + \hat\kappa a_t]$$
 
-with spikes where $y_t > \hat\theta + \hat\kappa a_t$. A cell with a soft reset of $\Delta$ has that form exactly, in
-the potential
-
-$$y = (v - v_{rest} - c)/\Theta,\qquad c = \Theta_i - \beta\Delta,\qquad \hat\theta = \beta\Delta/\Theta$$
-
-(a shift that makes the kernels' one constant both threshold and reset; $\Theta_i$ is the unit's own span, $\Theta$
-their mean). With $q = R(1-\beta)/\Theta$ and $o = -(1-\beta)c/\Theta$ the current that the kernels carry is
-
-$$\hat\imath_t = \gamma R\,g_t/\Theta + q I_t + \xi_t/\Theta + o,$$
-
-so that what is injected, which the synaptic filter must not hold on to, comes in as $q(I_t - \alpha I_{t-1})$: the
-inputs of this step and of the last one, side by side.
+and what a spike does to $y$: take $\hat r$ off it, or take it there. A cell has that form exactly, in the potential
+$y = (v - v_{rest})/\Theta$, where $\Theta$ is the mean span from rest to threshold: $\hat\theta = (v_{th} -
+v_{rest})/\Theta$, $\hat r = (v_{th} - v_r)/\Theta$ for a soft reset and $(v_r - v_{rest})/\Theta$ for a hard one,
+$i_t = \gamma R\,g_t/\Theta$, and what is injected, $\hat q_t = R(1-\beta)I_t/\Theta + \xi_t/\Theta$.
 """
+
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,30 +20,104 @@ from torch.nn import functional
 
 from neurornn import kernel
 from neurornn._types import State
+from neurornn.cell.base import Intervention
 from neurornn.cell.flat import flattened, whole
 from neurornn.cell.spiking import PICO, AbstractSpiking, Reset, synaptic_gain
 
 
-def fits_kernel(cell: AbstractSpiking, x: Tensor, state: State, noise: Tensor | None) -> bool:
-    """Tell whether the kernels know this cell, and have an engine for these tensors."""
+class AbstractIntegrateAndFire(AbstractSpiking):
+    """A spiking cell that the kernels know: whole sequences in one call wherever they have an engine for it."""
+
+    known: ClassVar[type | None] = None
+    """The very class that the kernels compute; a subclass of it may do anything, and takes the loop."""
+
+    def rollout(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | None = None,
+        *,
+        intervention: Intervention | None = None,
+    ) -> tuple[Tensor, State]:
+        _, activity, after = self._sequence(x, state, noise, intervention, None)
+        return activity, after
+
+    def read_out(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | kernel.Noise | None = None,
+        *,
+        readout: Tensor,
+        shift: Tensor | None = None,
+        intervention: Intervention | None = None,
+    ) -> tuple[Tensor, Tensor, State]:
+        outputs, activity, after = self._sequence(x, state, noise, intervention, kernel.Read(readout, shift))
+        return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
+
+    def _sequence(
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | kernel.Noise | None,
+        intervention: Intervention | None,
+        read: kernel.Read | None,
+    ) -> tuple[Tensor | None, Tensor, State]:
+        """Run by a kernel where one does all that is asked, else by the loop, which leaves the reading to others."""
+        acts = intervention is not None and intervention != Intervention()
+        if acts or type(self) is not self.known or not fits_kernel(self, x, state, noise, read):
+            return None, *self.loop(x, state, kernel.numbers(noise, x), intervention=intervention)
+        return whole_sequence(self, x, state, noise, read)
+
+
+Cell = TypeVar("Cell", bound=type[AbstractIntegrateAndFire])
+
+
+def in_kernels(cell: Cell) -> Cell:
+    """Mark a class as one whose equations are those of the kernels."""
+    cell.known = cell
+    return cell
+
+
+def fits_kernel(
+    cell: AbstractSpiking,
+    x: Tensor,
+    state: State,
+    noise: Tensor | kernel.Noise | None,
+    read: kernel.Read | None = None,
+) -> bool:
+    """Tell whether the kernels know what this cell does, and have an engine for these tensors."""
     return (
-        cell.reset is Reset.SOFT
-        and cell.detach_reset
-        and cell.refractory_steps == 0
+        (cell.detach_reset or cell.reset is Reset.NONE)
         and cell.delays is None
         and cell.short_term is None
         and cell.surrogate.kind is not None
         and x.shape[-2] > 0
         and whole(cell.n_in, cell.n_units, x, state, noise)
-        and kernel.spiking_engine(x, *state, noise, *cell.weights()) is not None
+        and kernel.spiking_engine(*_tensors(cell.weights(), x, state, noise, read)) is not None
     )
 
 
-def whole_sequence(cell: AbstractSpiking, x: Tensor, state: State, noise: Tensor | None) -> tuple[Tensor, State]:
-    """Run a cell that `fits_kernel` through the kernels; what `loop` returns."""
+def _tensors(weights: tuple[Tensor, ...], *others: Any) -> list[Tensor]:
+    """Return all tensors that a call gets."""
+    flat = [part for one in others for part in (one if isinstance(one, tuple) else (one,))]
+    return [*weights, *(one for one in flat if isinstance(one, Tensor))]
+
+
+def whole_sequence(
+    cell: AbstractSpiking,
+    x: Tensor,
+    state: State,
+    noise: Tensor | kernel.Noise | None,
+    read: kernel.Read | None = None,
+) -> tuple[Tensor | None, Tensor, State]:
+    """Run a cell that `fits_kernel` through the kernels; outputs if there is something to `read`, then as `loop`."""
     w_in, w_rec, bias, *own = weights = cell.weights()
+    engine = kernel.spiking_engine(*_tensors(weights, x, state, noise, read))
+    assert engine is not None and cell.surrogate.kind is not None, "asked for only where `fits_kernel`"
     own = dict(zip(cell._own, own, strict=True))
-    flat = flattened(x, state, noise)
+    alone = isinstance(noise, kernel.Noise) and x.ndim == 3 and all(part.ndim == 2 for part in state)
+    flat = flattened(x, state, None if alone else kernel.numbers(noise, x))
     now = dict(zip(cell.parts, flat.state, strict=True))
     span, resistance, rest = cell.span, PICO * own["resistance"], own["v_rest"]
     filtered = "current" in now
@@ -58,58 +127,60 @@ def whole_sequence(cell: AbstractSpiking, x: Tensor, state: State, noise: Tensor
     else:
         kept = torch.exp(-cell.dt / own["tau"])
         kept_current, gain = torch.zeros_like(kept), kept / span
-    reset = own["v_threshold"] - own["v_reset"]
-    shift = own["v_threshold"] - rest - kept * reset
     injected = resistance * (1 - kept) / span
-    steady = injected * bias - (1 - kept) * shift / span
-    spikes = now["spikes"]
     start = (
-        gain * now["current"] / kept_current if filtered else torch.zeros_like(spikes),
-        (now["voltage"] + reset * spikes.detach() - rest - shift) / span,
-        spikes,
+        gain * now["current"] / kept_current if filtered else torch.zeros_like(now["voltage"]),
+        (now["voltage"] - rest) / span,
+        now["spikes"],
     )
-    w_in = injected[:, None] * w_in
-    inputs, xi = flat.x, None if flat.noise is None else flat.noise / span
-    if filtered:
-        # What was steady before the first step comes in with it: as a state it would cost the kernel's fast way back.
-        w_in = torch.cat((w_in, -kept_current[:, None] * w_in, (kept_current * steady)[:, None]), dim=1)
-        first = torch.zeros_like(inputs[..., :1])
-        first[:, 0] = 1.0
-        inputs = torch.cat((inputs, _before(inputs), first), dim=-1)
-        xi = None if xi is None else xi - kept_current * _before(xi)
     adaptation = None
     if "adaptation" in now:
         decay, jump = torch.exp(-cell.dt / own["tau_adapt"]), own["jump"]
         adaptation = decay, decay * jump / span
-        start = (*start, (now["adaptation"] / jump - spikes) / decay)
-    engine = kernel.spiking_engine(x, *state, noise, *weights)
-    assert engine is not None and cell.surrogate.kind is not None, "asked for only where `fits_kernel`"
-    run, last = kernel.lif_sequence(
+        start = (*start, (now["adaptation"] / jump - now["spikes"]) / decay)
+    if alone:
+        assert isinstance(noise, kernel.Noise)
+        xi = replace(noise, sd=noise.sd / span)
+    else:
+        xi = None if flat.noise is None else flat.noise / span
+    run, last, outputs = kernel.lif_sequence(
         engine,
-        inputs,
+        flat.x,
         start,
         xi,
-        w_in=w_in,
+        w_in=injected[:, None] * w_in,
         w_rec=gain[:, None] * w_rec,
-        bias=(1 - kept_current) * steady,
+        bias=injected * bias,
         synapse=kept_current,
         membrane=kept,
         drive=torch.ones_like(kept),
-        threshold=kept * reset / span,
+        threshold=(own["v_threshold"] - rest) / span,
+        reset=_reset(cell.reset, own) / span,
         adaptation=adaptation,
+        waiting=now.get("refractory"),
+        refractory=cell.refractory_steps,
+        hard=cell.reset is Reset.HARD,
+        direct=True,
         surrogate=cell.surrogate.kind,
         slope=cell.surrogate.slope * span,
+        read=read,
     )
-    after = {"voltage": span * last[1] + rest + shift - reset * run[:, -1].detach(), "spikes": run[:, -1]}
+    left = dict(zip(("current", "voltage", "spikes", *("adapted",) * (adaptation is not None)), last, strict=False))
+    after = {"voltage": span * left["voltage"] + rest, "spikes": run[:, -1]}
     if filtered:
-        own_part = inputs[:, -1, : cell.n_in] @ w_in[:, : cell.n_in].mT + steady
-        own_part = own_part if flat.noise is None else own_part + flat.noise[:, -1] / span
-        after["current"] = kept_current * (last[0] - own_part) / gain
+        after["current"] = kept_current * left["current"] / gain
     if adaptation is not None:
-        after["adaptation"] = own["jump"] * (adaptation[0] * last[3] + run[:, -1])
-    return flat.back(run), tuple(flat.back(after[name]) for name in cell.parts)
+        after["adaptation"] = own["jump"] * (adaptation[0] * left["adapted"] + run[:, -1])
+    if cell.refractory_steps:
+        after["refractory"] = last[-1]
+    outputs = None if outputs is None else flat.back(outputs)
+    return outputs, flat.back(run), tuple(flat.back(after[name]) for name in cell.parts)
 
 
-def _before(run: Tensor) -> Tensor:
-    """Return each step's predecessor, 0 before the first. Shape `(trial, time, _)`."""
-    return functional.pad(run[:, :-1], (0, 0, 1, 0))
+def _reset(kind: Reset, own: dict[str, Tensor]) -> Tensor:
+    """Return what a spike takes off the potential, mV; or where it takes it, above rest."""
+    if kind is Reset.HARD:
+        return own["v_reset"] - own["v_rest"]
+    if kind is Reset.SOFT:
+        return own["v_threshold"] - own["v_reset"]
+    return torch.zeros_like(own["v_threshold"])

@@ -1,7 +1,7 @@
 """Model and brain in the same bins: what is compared, and what had to be left out."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,11 @@ from neurornn import _check
 from neurornn.comparison.regressors import Clock, Space
 from neurornn.errors import RecordingError
 from neurornn.recording import Binned, Recording
+from neurornn.statistics.insilico import seen_counts
 from neurornn.statistics.movement import movement
+
+TENTHS = 10
+"""Parts into which a trial is cut when conditions are averaged over repeats."""
 
 Where = Callable[[Recording, float], Bool[np.ndarray, " bin"]] | Bool[np.ndarray, " bin"]
 """Which bins to analyse: one value for each bin, or something that says so for a recording and a bin width (ms)."""
@@ -31,11 +35,12 @@ class Aligned:
         model_counts: whether `model` are.
         units: one row for each unit of the brain: `kept`, and why not.
         model_units: ids of the model's units that are kept (those that vary).
-        space: position and direction and speed as regressors; `None` if the brain has no such signal.
-            Shape `(bin, regressor)`.
+        space: position and direction and speed, and conditions by time in trial, as regressors; `None` where the brain
+            has neither. Shape `(bin, regressor)`.
         clock: time as regressors. Shape `(bin, regressor)`.
         signals: what the behaviour's autocorrelation is measured on. Shape `(bin, signal)`.
-        place: position bin x direction, for maps over laps; -1 where there is none. Shape `(bin,)`.
+        labels: the condition of each bin, for maps over repeats; -1 where there is none. Shape `(bin,)`.
+        label_text: what the labels are, in words.
         keep: the analysed bins of the whole grid. Shape `(grid,)`.
         grid: bin centres of the whole grid. Shape `(grid,)`, ms.
     """
@@ -52,7 +57,8 @@ class Aligned:
     space: Float[np.ndarray, "bin regressor"] | None
     clock: Float[np.ndarray, "bin clock"]
     signals: Float[np.ndarray, "bin signal"]
-    place: Int[np.ndarray, " bin"]
+    labels: Int[np.ndarray, " bin"]
+    label_text: str
     keep: Bool[np.ndarray, " grid"]
     grid: Float[np.ndarray, " grid"]
 
@@ -75,6 +81,49 @@ class Aligned:
             _check.fail("compare", name, "recorded in every bin that is analysed", got, fix, error=RecordingError)
         return values
 
+    def animal(self, other: Recording, name: str) -> Float[np.ndarray, "bin unit"]:
+        """Return the activity of another animal in the same bins: the units that were recorded throughout and vary.
+
+        Raises:
+            RecordingError: if it has other bins, or no such unit.
+        """
+        values = _same_bins(other, self.grid, self.dt, name).values[self.keep]
+        known = np.isfinite(values).all(axis=0)
+        whole = known & (np.where(known, values, 0.0).std(axis=0) > 0)
+        if not whole.any():
+            must = "with a unit that was recorded throughout and varies"
+            _check.fail("compare", name, must, f"{values.shape[1]} without", error=RecordingError)
+        return values[:, whole]
+
+
+def recorded_alike(
+    data: Aligned, networks: dict[str, np.ndarray], animals: dict[str, np.ndarray], *, seed: int
+) -> tuple[Aligned, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return model and networks as they would have been recorded: as many units as the brain, through as many spikes.
+
+    Where the brain has no spikes, units are drawn and nothing else is done to them.
+
+    Args:
+        data: model and brain.
+        networks: activity of other networks in the same bins. Shapes `(bin, unit)`.
+        animals: activity of other animals: units are drawn from them, too.
+        seed: of units, deal and spikes.
+    """
+
+    def seen(values: np.ndarray, k: int, counts: bool) -> tuple[np.ndarray, np.ndarray]:
+        if data.counts:
+            return seen_counts(values, data.brain, seed=seed + k, spikes=counts)
+        varies = np.flatnonzero(values.std(axis=0) > 0)
+        n = min(data.brain.shape[1], len(varies))
+        chosen = np.sort(np.random.default_rng(seed + k).choice(varies, n, replace=False))
+        return values[:, chosen], chosen
+
+    model, chosen = seen(data.model, 0, data.model_counts)
+    others = {name: seen(values, 1 + k, data.model_counts)[0] for k, (name, values) in enumerate(networks.items())}
+    herd = {name: seen(values, 1 + k, data.counts)[0] for k, (name, values) in enumerate(animals.items())}
+    counts = data.counts or data.model_counts
+    return replace(data, model=model, model_units=data.model_units[chosen], model_counts=counts), others, herd
+
 
 def _same_bins(recording: Recording, grid: np.ndarray, dt: float, name: str) -> Binned:
     binned = recording.binned(dt)
@@ -95,6 +144,7 @@ def aligned(
     clock: Clock,
     where: Where | None,
     min_spikes: int,
+    conditions: Sequence[str] = (),
 ) -> Aligned:
     """Return model and brain in the bins where both, and the behaviour, are known.
 
@@ -107,6 +157,8 @@ def aligned(
         clock: makes regressors of time.
         where: which bins to analyse; all where absent.
         min_spikes: units with fewer spikes in the analysed bins are set aside.
+        conditions: columns of the brain's trials that tell conditions apart; a bin's label is then its condition and
+            tenth of its trial. Where there are none: position and direction, if there is one position in one dimension.
 
     Raises:
         RecordingError: if the clocks differ, a signal is unknown, or no bin or no unit is left.
@@ -130,6 +182,13 @@ def aligned(
     units = _unit_table(brain, there.values[keep], there.counts, min_spikes)
     known = [(place[keep, 0], place[keep, 1]) for place in moves]
     since = there.times - brain.trials["start"].to_numpy(float)[there.trial]
+    if conditions:
+        labels, text = _conditions(brain, conditions, there.trial[keep], since[keep])
+    else:
+        labels, text = _places(known, int(keep.sum()), space.n_position), "position and direction"
+    regressors = [space(*pair) for pair in known]
+    if conditions:
+        regressors.append((labels[:, None] == np.unique(labels)).astype(float))
     varies = here.values[keep].std(axis=0) > 0
     if not varies.any():
         _check.fail("compare", "model", "active", "no unit that varies", error=RecordingError)
@@ -143,10 +202,11 @@ def aligned(
         model_counts=here.counts,
         units=units,
         model_units=model.units.index[varies],
-        space=np.concatenate([space(*pair) for pair in known], axis=1) if known else None,
+        space=np.concatenate(regressors, axis=1) if regressors else None,
         clock=clock(there.times[keep], since[keep], there.trial[keep]),
         signals=np.concatenate([place for place, _ in known], axis=1) if known else np.empty((int(keep.sum()), 0)),
-        place=_places(known, int(keep.sum()), space.n_position),
+        labels=labels,
+        label_text=text if np.any(labels >= 0) else "",
         keep=keep,
         grid=there.times,
     )
@@ -176,6 +236,18 @@ def _unit_table(brain: Recording, values: np.ndarray, counts: bool, min_spikes: 
     if counts:
         table["n_spikes"] = total
     return table
+
+
+def _conditions(brain: Recording, names: Sequence[str], trial: np.ndarray, since: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return the condition x tenth of the trial of each bin, and what that is in words."""
+    for name in names:
+        if name not in brain.trials.columns:
+            fix = _check.near(name, brain.trials.columns)
+            _check.fail("compare", "conditions", "columns of the brain's trials", name, fix, error=RecordingError)
+    code = brain.trials.groupby(list(names), sort=True).ngroup().to_numpy()[trial]
+    length = (brain.trials["stop"] - brain.trials["start"]).to_numpy(float)[trial]
+    tenth = np.minimum((TENTHS * since / length).astype(np.int64), TENTHS - 1)
+    return np.where(code >= 0, code * TENTHS + tenth, -1), f"{' x '.join(names)} and tenth of the trial"
 
 
 def _places(known: list[tuple[np.ndarray, np.ndarray]], n_bins: int, n_places: int) -> np.ndarray:

@@ -1,21 +1,26 @@
 """Compare a model with a brain: held-out scores, and what they must beat."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from neurornn import _check
-from neurornn.comparison.alignment import Aligned, Where, aligned
+from neurornn.comparison.alignment import Aligned, Where, aligned, recorded_alike
 from neurornn.comparison.ceiling import Reliability
 from neurornn.comparison.effective import decorrelation_lag, n_independent
-from neurornn.comparison.job import LEAST_RELIABLE, Job, Progress, lap_reliability
+from neurornn.comparison.job import LEAST_RELIABLE, Job, Memory, Progress, lap_reliability
 from neurornn.comparison.metric import AbstractMetric
 from neurornn.comparison.null import DEFAULT, Nulls, Records
-from neurornn.comparison.result import Comparison
+from neurornn.comparison.result import Comparison, kind
 from neurornn.comparison.ridge import RidgePredictivity
 from neurornn.recording import Recording
 from neurornn.statistics.folds import Folds, blocked_folds
+
+NOTHING: Mapping[str, Sequence[Recording | Records]] = MappingProxyType({})
+"""No networks beside the model and the untrained ones."""
 
 GAP_TIMES = 3.0
 """The gap in autocorrelation times: three leave 5 % of an exponential correlation."""
@@ -31,12 +36,17 @@ def compare(
     gap: float | None = None,
     nulls: Nulls = DEFAULT,
     behaviour: tuple[str, ...] = ("linear",),
+    conditions: Sequence[str] = (),
     untrained: Sequence[Recording] = (),
     n_untrained: int = 5,
+    beside: Mapping[str, Sequence[Recording | Records]] = NOTHING,
+    animals: Sequence[Recording] = (),
     where: Where | None = None,
     min_spikes: int = 50,
+    in_silico: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
+    memory: Memory | None = None,
 ) -> Comparison:
     """Return how well a model's units tell a brain's units on held-out stretches of time, beside every null.
 
@@ -53,13 +63,24 @@ def compare(
             measured on the training bins of each fold.
         nulls: sizes of the nulls.
         behaviour: position signals of the brain that the behaviour null is made of.
+        conditions: columns of the brain's trials that tell conditions apart. Condition by time in trial then belongs to
+            the behaviour null, and is what maps, ceiling and metrics of conditions are over.
         untrained: recordings of untrained networks, where `model` is a recording. Without them the comparison is not
             `complete`.
         n_untrained: how many untrained networks to make, where `model` can make them.
+        beside: further networks, by kind (`{"other task": [...]}`), or recordings of them on the brain's clock. They
+            are scored like the untrained ones.
+        animals: recordings of other animals on the same clock with the same trials. How well they tell this brain, by
+            the same metric and folds, is a ceiling that no model need pass.
         where: the bins to analyse: one value for each bin of `brain.binned(dt)`, or e.g. `Moving(20.0)`.
         min_spikes: units with fewer spikes in the analysed bins are set aside (and counted).
+        in_silico: whether networks are taken as they would have been recorded, for every metric that is no mapping: as
+            many units as the brain has, through Poisson spikes at its rates where it has spikes. Without it geometry
+            and distributions also tell how many units there are and how noisy they were.
         seed: of everything random.
         progress: told of every part that is done.
+        memory: scores that do not change with the model (untrained networks, behaviour, time), kept here and taken from
+            here: for several calls that differ in nothing but the model.
 
     Returns:
         The scores in both directions (in one, for a symmetric metric), with nulls, ceiling and methods.
@@ -89,24 +110,41 @@ def compare(
     _check.positive("compare", "dt", dt)
     _check.count("compare", "n_untrained", n_untrained)
     _check.count("compare", "min_spikes", min_spikes)
-    own = model if isinstance(model, Recording) else model.record(brain, seed=seed)
+    own = _recorded(model, brain, seed)
     data = aligned(
-        own, brain, dt=dt, behaviour=behaviour, space=nulls.space, clock=nulls.clock, where=where, min_spikes=min_spikes
+        own,
+        brain,
+        dt=dt,
+        behaviour=behaviour,
+        space=nulls.space,
+        clock=nulls.clock,
+        where=where,
+        min_spikes=min_spikes,
+        conditions=conditions,
     )
     fresh = list(untrained)
     if not isinstance(model, Recording):
         fresh += [model.untrained(seed + 1 + k).record(brain, seed=seed) for k in range(n_untrained)]
+    networks = {f"untrained {k}": one for k, one in enumerate(fresh)}
+    for name, several in beside.items():
+        networks |= {f"{name} {k}": _recorded(one, brain, seed) for k, one in enumerate(several)}
     folds = _folds(data, n_folds, gap)
-    shifts = nulls.shifts(len(data.times), dt, seed)
+    shifts = nulls.shifts(len(data.times), dt, seed) if metric.paired else np.empty(0, dtype=np.int64)
     reliability = lap_reliability(data, seed=seed)
-    job = Job(metric, data, folds, shifts, reliability, progress)
-    job.run({f"untrained {k}": data.also(one, f"untrained {k}") for k, one in enumerate(fresh)})
+    others = {name: data.also(one, name) for name, one in networks.items()}
+    herd = {f"animal {k}": data.animal(one, f"animal {k}") for k, one in enumerate(animals)}
+    silico = in_silico and metric.family != "mapping"
+    if silico:
+        data, others, herd = recorded_alike(data, others, herd, seed=seed)
+    job = Job(metric, data, folds, shifts, reliability, nulls, seed, progress, {} if memory is None else memory)
+    job.run(others, herd)
+    split = _split(metric, folds, measured=gap is None)
     missing = [] if fresh else ["untrained: the model is a recording, and no untrained recordings were given"]
-    if data.space is None:
-        missing.append("behaviour: the recording has no behaviour")
+    if data.space is None and not metric.of_units:
+        missing.append("behaviour: the recording has no behaviour, and no conditions were named")
     return Comparison(
         scores=pd.concat(job.scores, ignore_index=True),
-        shifts=pd.concat(job.shifted, ignore_index=True),
+        shifts=job.shift_table(),
         units=_units(data, reliability),
         folds=folds,
         gap=folds.gap,
@@ -115,10 +153,13 @@ def compare(
         min_spikes=min_spikes,
         n_model_units=data.model.shape[1],
         reliability=reliability,
-        ceiling=_ceiling(reliability),
+        ceiling=_ceiling(data, reliability),
         missing=tuple(missing),
         seed=seed,
-        methods=_methods(job, n_untrained=len(fresh), measured=gap is None, min_spikes=min_spikes),
+        metric=metric,
+        split=split,
+        in_silico=silico,
+        methods=_methods(job, split, min_spikes=min_spikes, silico=silico),
         references=(*metric.references, "10.1111/ecog.02881", "10.2307/2983611"),
     )
 
@@ -153,31 +194,67 @@ def _units(data: Aligned, reliability: Reliability | None) -> pd.DataFrame:
     return table
 
 
-def _ceiling(reliability: Reliability | None) -> str:
+def _ceiling(data: Aligned, reliability: Reliability | None) -> str:
     if reliability is None:
-        return "No ceiling: a ceiling needs repeats (at least 4 trials along one position in one dimension)."
+        return (
+            "No ceiling: a ceiling needs repeats (at least 4 trials along one position in one dimension, or with "
+            "conditions)."
+        )
     n = int(np.sum(reliability.value >= LEAST_RELIABLE))
     return (
-        "Ceiling: split-half reliability (Spearman-Brown) of each unit's map over position and direction, "
+        f"Ceiling: split-half reliability (Spearman-Brown) of each unit's mean over {data.label_text}, "
         f"{reliability.n_repeats} trials, {reliability.n_splits} random halves, jackknife interval; map_r2_of_ceiling "
         f"is r|r| / reliability of the held-out predicted map, for the {n} of {len(reliability.value)} units with a "
         f"reliability of at least {LEAST_RELIABLE:g}."
     )
 
 
-def _methods(job: Job, *, n_untrained: int, measured: bool, min_spikes: int) -> str:
-    data, folds = job.data, job.folds
-    kept, total = data.brain.shape[1], len(data.units)
-    kind = f"with at least {min_spikes} spikes" if data.counts else "that vary"
+def _split(metric: AbstractMetric, folds: Folds, *, measured: bool) -> str:
+    if not metric.learns:
+        return "All analysed bins at once: nothing is learnt, so that nothing is held out."
     what = "whole trials" if folds.groups is not None else "contiguous bins"
     origin = "three autocorrelation times, measured on training bins" if measured else "given"
+    return f"{len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, {origin}."
+
+
+def _methods(job: Job, split: str, *, min_spikes: int, silico: bool) -> str:
+    data = job.data
+    kept, total = data.brain.shape[1], len(data.units)
+    threshold = f"with at least {min_spikes} spikes" if data.counts else "that vary"
     back = "" if job.backward or job.metric.symmetric else " The model's units are no counts and were not predicted."
+    alike = ""
+    if silico:
+        spikes = ", through Poisson spikes at the rates of the brain's units" if data.counts else ""
+        alike = f" (networks recorded in silico: units drawn at random{spikes})"
+    counted = Counter(kind(name) for name in job.names)
+    nulls = [f"{n} {WORDS.get(name, f'networks ({name})')}" for name, n in counted.items() if name not in PLAIN]
+    if not job.metric.of_units:
+        nulls.append("time of session and trial")
+        nulls += ["position x direction and speed, or conditions"] if data.space is not None else []
+    if len(job.shifts):
+        nulls.append(f"{len(job.shifts)} circular shifts of {job.shifts.min() * data.dt / 1000:.1f} s or more")
     return (
-        f"{kept} of {total} units ({kind} in {len(data.times)} bins of {data.dt:g} ms) and {data.model.shape[1]} model "
-        f"units; {len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, "
-        f"{origin}. {job.metric.sentence()} Nulls in the same folds: {n_untrained} untrained networks; "
-        f"position x direction and speed; time of session and trial; {len(job.shifts)} circular shifts of "
-        f"{job.shifts.min() * data.dt / 1000:.1f} s or more. Intervals: bootstrap over units (2000 draws); p: "
-        f"one-sided Wilcoxon signed-rank over units (rank-sum where the units are not the same), rank among "
-        f"shifts.{back} {_ceiling(job.reliability)}"
+        f"{kept} of {total} units ({threshold} in {len(data.times)} bins of {data.dt:g} ms) and {data.model.shape[1]} "
+        f"model units{alike}. {split} {job.metric.sentence()} Nulls in the same folds: {'; '.join(nulls)}. "
+        f"Intervals: bootstrap over units (2000 draws); p: one-sided Wilcoxon signed-rank over units (rank-sum where "
+        f"the units are not the same), rank among shifts.{back} {_ceiling(data, job.reliability)}"
     )
+
+
+PLAIN = ("model", "behaviour", "time", "behaviour+model", "shifted")
+"""Sources of which there is one."""
+
+WORDS = {
+    "untrained": "untrained networks",
+    "other task": "networks trained on another task",
+    "animal": "other animals (a ceiling)",
+    "phase-randomised": "phase-randomised copies of the model",
+    "trial-shuffled": "copies with trials exchanged",
+    "random features": "sets of random features with the model's spectra",
+    "scrambled": "copies with bins in a random order",
+}
+"""What a methods section calls the nulls of which there are several."""
+
+
+def _recorded(model: Recording | Records, brain: Recording, seed: int) -> Recording:
+    return model if isinstance(model, Recording) else model.record(brain, seed=seed)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from neurornn import _check
 from neurornn.comparison.metric import AbstractMetric
@@ -79,9 +79,11 @@ class DebiasedCKA(AbstractMetric):
         Kornblith et al. (2019), doi:10.48550/arXiv.1905.00414.
     """
 
+    family = "geometry"
     measures = ("cka",)
     columnwise = False
     symmetric = True
+    learns = False
     references = ("10.48550/arXiv.1905.00414",)
 
     def held_out(
@@ -92,6 +94,7 @@ class DebiasedCKA(AbstractMetric):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
+        labels: Int[np.ndarray, " bin"] | None = None,
     ) -> Mapping[str, Float[np.ndarray, " _score"]]:
         return {"cka": np.array([debiased_cka(x, y)])}
 

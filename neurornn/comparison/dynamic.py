@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from neurornn import _check
 from neurornn._types import generator
 from neurornn.comparison.metric import AbstractMetric
+from neurornn.comparison.modes import whole_stretches
 from neurornn.statistics.folds import Folds
 
 
@@ -26,8 +27,9 @@ class DynamicSimilarity(AbstractMetric):
     $A$, and the score is $\max_C \mathrm{tr}(A^\top C B C^\top) / (|A||B|)$ over rotations $C$, found by descent. 1 for
     the same motion seen through other units, also where the geometry differs, for which other metrics are made.
 
-    Nothing is held out. Populations that only share a timescale score high: read it beside its circular shifts and the
-    untrained network. It needs as many components and delays for both, chosen beforehand by how well they predict.
+    Nothing is held out. Populations that only share a timescale score high: read it beside the untrained network,
+    random features and scrambled bins. It needs as many components and delays for both, chosen beforehand by how well
+    they predict (`chosen_delays`).
 
     Needs the extra `dsa` (`pip install neurornn[dsa]`).
 
@@ -44,9 +46,12 @@ class DynamicSimilarity(AbstractMetric):
         Ostrow et al. (2023), doi:10.48550/arXiv.2306.10168.
     """
 
+    family = "dynamics"
     measures = ("dsa",)
     columnwise = False
     symmetric = True
+    paired = False
+    learns = False
     references = ("10.48550/arXiv.2306.10168",)
 
     n_delays: int = 5
@@ -75,8 +80,17 @@ class DynamicSimilarity(AbstractMetric):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
+        labels: Int[np.ndarray, " bin"] | None = None,
     ) -> Mapping[str, Float[np.ndarray, " _score"]]:
-        return {"dsa": np.array([self.between(*(self._stretches(part, folds) for part in (x, y)))])}
+        return {
+            "dsa": np.array(
+                [
+                    self.between(
+                        *(whole_stretches(part, folds.times, self.length, owner="DynamicSimilarity") for part in (x, y))
+                    )
+                ]
+            )
+        }
 
     def between(self, x: Float[np.ndarray, "trial time source"], y: Float[np.ndarray, "_trial _time target"]) -> float:
         """Return the similarity of two sets of trajectories: other trials, times and units than each other's.
@@ -137,19 +151,6 @@ class DynamicSimilarity(AbstractMetric):
         if self.rank > most:
             must = f"at most {most}, delays times the smaller number of units"
             _check.fail("DynamicSimilarity", "rank", must, self.rank, "Use more delays, or a smaller rank.")
-
-    def _stretches(self, values: np.ndarray, folds: Folds) -> np.ndarray:
-        """Return whole stretches of bins that follow each other, scaled alike: `(stretch, time, unit)`."""
-        step = np.median(np.diff(folds.times))
-        pieces = np.split(np.arange(len(values)), np.flatnonzero(np.diff(folds.times) > 1.5 * step) + 1)
-        cut = [piece[i : i + self.length] for piece in pieces for i in range(0, len(piece), self.length)]
-        whole = [values[rows] for rows in cut if len(rows) == self.length]
-        if not whole:
-            must = f"so short that the record holds one, {max(len(piece) for piece in pieces)} bins"
-            _check.fail("DynamicSimilarity", "length", must, self.length)
-        stacked = np.stack(whole).astype(float)
-        spread = stacked.std(axis=(0, 1))
-        return (stacked - stacked.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1.0)
 
 
 def _library() -> Any:

@@ -10,12 +10,15 @@ from jaxtyping import Float
 from neurornn.comparison.alignment import Aligned
 from neurornn.comparison.ceiling import Reliability, correlation, of_ceiling, split_half
 from neurornn.comparison.metric import AbstractMetric, AbstractPredictivity, HeldOut
-from neurornn.comparison.null import shifted_scores
+from neurornn.comparison.null import Nulls, shifted_scores
 from neurornn.comparison.result import BOTH, TO_BRAIN, TO_MODEL
 from neurornn.statistics.folds import Folds
 
 LEAST_RELIABLE = 0.3
 """Units whose maps are less reliable get no score relative to the ceiling: the quotient is all noise."""
+
+Memory = dict[tuple[str, str], list[pd.DataFrame]]
+"""Scores of sources that are the same whichever model they stand beside, by source and direction."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is computed, how many parts are done, and how many there are."""
@@ -30,7 +33,11 @@ class Job:
     folds: Folds
     shifts: np.ndarray
     reliability: Reliability | None
+    nulls: Nulls
+    seed: int
     progress: Progress | None
+    memory: Memory
+    steady: set[str] = field(default_factory=set)
     scores: list[pd.DataFrame] = field(default_factory=list)
     shifted: list[pd.DataFrame] = field(default_factory=list)
 
@@ -39,63 +46,91 @@ class Job:
         """Whether the model's units are predicted too."""
         return not self.metric.symmetric and (self.data.model_counts or not self.metric.counts_only)
 
-    def run(self, untrained: dict[str, np.ndarray]) -> None:
+    def run(self, networks: dict[str, np.ndarray], animals: dict[str, np.ndarray]) -> None:
         """Score every source in every direction.
 
         Args:
-            untrained: activity of untrained networks in the analysed bins, by name. Shapes `(bin, unit)`.
+            networks: activity in the analysed bins of networks beside the model, by name. Shapes `(bin, unit)`.
+            animals: the same of other animals, which nothing is predicted of.
         """
-        forward = self._forward(untrained)
-        backward = self._backward(untrained) if self.backward else []
-        n_parts = len(forward) + len(backward) + (2 if backward else 1)
+        forward = self._forward(networks | animals)
+        self.steady = {*networks, *animals, "behaviour", "time"}
+        backward = self._backward(networks) if self.backward else []
+        moved = [forward[0], *backward[:1]] if self.metric.paired else []
+        n_parts = len(forward) + len(backward) + len(moved)
         for k, part in enumerate([*forward, *backward]):
             self._say(f"{part.source}, {part.direction}", k, n_parts)
             self._score(part)
-        for k, part in enumerate([forward[0], *backward[:1]]):
+        for k, part in enumerate(moved):
             self._say(f"shifted, {part.direction}", len(forward) + len(backward) + k, n_parts)
             self._shift(part)
         self._say("done", n_parts, n_parts)
 
-    def _forward(self, untrained: dict[str, np.ndarray]) -> list["Part"]:
+    def _forward(self, networks: dict[str, np.ndarray]) -> list["Part"]:
         data = self.data
         ids = data.units.index[data.units["kept"].to_numpy(bool)]
         to = (data.brain, ids, BOTH if self.metric.symmetric else TO_BRAIN, data.dt if data.counts else None)
-        parts = [Part(name, x, *to) for name, x in ({"model": data.model} | untrained | self._plain()).items()]
-        if data.space is not None and self.metric.columnwise:
+        sources = {"model": data.model} | networks | self._plain()
+        sources |= self.nulls.surrogates(self.metric, data.model, data.trial, seed=self.seed)
+        parts = [Part(name, x, *to) for name, x in sources.items()]
+        if data.space is not None and self.metric.columnwise and not self.metric.of_units:
             x = np.concatenate([data.space, data.model], axis=1)
             parts.append(Part("behaviour+model", x, *to, bands=(data.space.shape[1], data.model.shape[1])))
         return parts
 
-    def _backward(self, untrained: dict[str, np.ndarray]) -> list["Part"]:
+    def _backward(self, networks: dict[str, np.ndarray]) -> list["Part"]:
         data = self.data
         dt = data.dt if data.model_counts else None
         to = (data.model, data.model_units, TO_MODEL, dt)
         parts = [Part("model", data.brain, *to)]
-        for name, y in untrained.items():
+        for name, y in networks.items():
             alive = np.flatnonzero(y.std(axis=0) > 0)
             parts.append(Part(name, data.brain, y[:, alive], pd.Index(alive), TO_MODEL, dt))
         return parts + [Part(name, x, *to) for name, x in self._plain().items()]
 
     def _plain(self) -> dict[str, np.ndarray]:
+        if self.metric.of_units:
+            return {}
         behaviour = {} if self.data.space is None else {"behaviour": self.data.space}
         return behaviour | {"time": self.data.clock}
+
+    @property
+    def names(self) -> list[str]:
+        """Every source that was scored, once."""
+        return list(dict.fromkeys(name for table in self.scores for name in table["source"]))
+
+    def shift_table(self) -> pd.DataFrame:
+        """Return the median over units at each shift; empty for a metric that is not paired."""
+        columns = ["shift", "direction", "measure", "score"]
+        return pd.concat(self.shifted, ignore_index=True) if self.shifted else pd.DataFrame(columns=columns)
 
     def _say(self, what: str, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(what, done, total)
 
     def _score(self, part: "Part") -> None:
+        place = (part.source, part.direction)
+        if part.source not in self.steady or (part.direction == TO_MODEL and part.source in ("behaviour", "time")):
+            self.scores += self._scored(part)
+            return
+        if place not in self.memory:
+            self.memory[place] = self._scored(part)
+        self.scores += self.memory[place]
+
+    def _scored(self, part: "Part") -> list[pd.DataFrame]:
         if isinstance(self.metric, AbstractPredictivity):
             told = self.metric.predicted(part.x, part.y, self.folds, dt=part.dt, bands=part.bands)
             scores = self.metric.scores(told, part.dt)
             if part.direction == TO_BRAIN and self.reliability is not None:
                 scores |= map_scores(told, self.data, self.reliability)
         else:
-            scores = dict(self.metric.held_out(part.x, part.y, self.folds, dt=part.dt, bands=part.bands))
-        self.scores += [self._table(part, part.source, measure, values) for measure, values in scores.items()]
+            told = {"dt": part.dt, "bands": part.bands, "labels": self.data.labels}
+            scores = dict(self.metric.held_out(part.x, part.y, self.folds, **told))
+        return [self._table(part, part.source, measure, values) for measure, values in scores.items()]
 
     def _shift(self, part: "Part") -> None:
-        found = shifted_scores(self.metric, part.x, part.y, self.folds, self.shifts, dt=part.dt)
+        told = {"dt": part.dt, "labels": self.data.labels}
+        found = shifted_scores(self.metric, part.x, part.y, self.folds, self.shifts, **told)
         for measure, values in found.items():
             known = np.isfinite(values)
             total = np.where(known, values, 0.0).sum(axis=0)
@@ -135,23 +170,23 @@ class Part:
 
 
 def lap_reliability(data: Aligned, *, seed: int) -> Reliability | None:
-    """Return how reliable each unit's map over position and direction is, with trials as repeats; `None` without."""
+    """Return how reliable each unit's mean over the labels is, with trials as repeats; `None` without repeats."""
     trials, trial = np.unique(data.trial, return_inverse=True)
-    if len(trials) < 4 or np.any(data.place < 0):
+    if len(trials) < 4 or np.any(data.labels < 0):
         return None
-    sums = np.zeros((len(trials), int(data.place.max()) + 1, data.brain.shape[1]))
+    sums = np.zeros((len(trials), int(data.labels.max()) + 1, data.brain.shape[1]))
     occupancy = np.zeros(sums.shape[:2])
-    np.add.at(sums, (trial, data.place), data.brain)
-    np.add.at(occupancy, (trial, data.place), 1.0)
+    np.add.at(sums, (trial, data.labels), data.brain)
+    np.add.at(occupancy, (trial, data.labels), 1.0)
     return split_half(sums, occupancy, seed=seed)
 
 
 def map_scores(told: HeldOut, data: Aligned, reliability: Reliability) -> dict[str, np.ndarray]:
     """Return how well the held-out predicted map of each unit agrees with the measured one, and of the ceiling.
 
-    Both maps are means over all laps, by position and direction.
+    Both maps are means over all trials, by label.
     """
-    place = data.place[told.index]
+    place = data.labels[told.index]
     seen, place = np.unique(place, return_inverse=True)
     n_bins = np.bincount(place)[:, None]
     maps = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from neurornn.statistics.folds import Folds, blocked_folds
 from neurornn.statistics.likelihood import bits_per_spike
@@ -15,16 +15,33 @@ from neurornn.statistics.likelihood import bits_per_spike
 class AbstractMetric(ABC):
     """A way to compare two sets of units that were active at the same time.
 
-    `columnwise` says whether each target unit is scored on its own (scores of shape `(target,)`) or the two sets as
-    wholes (scores of shape `(1,)`); `symmetric`, whether exchanging the sets changes nothing; `counts_only`, whether
-    the targets must be spike counts.
+    `family` is what kind of question it asks (see `FAMILIES`). `columnwise` says whether each target unit is scored on
+    its own (scores of shape `(target,)`) or the two sets as wholes (scores of shape `(1,)`); `symmetric`, whether
+    exchanging the sets changes nothing; `paired`, whether it matters which bin of one stands beside which bin of the
+    other (where it does not, moving one set in time is no null); `learns`, whether something is learnt that must be
+    held out; `of_units`, whether it is about single units, so that regressors of behaviour and time cannot stand in for
+    a population; `counts_only`, whether the targets must be spike counts.
     """
 
+    family: ClassVar[str]
     measures: ClassVar[tuple[str, ...]]
     columnwise: ClassVar[bool]
     symmetric: ClassVar[bool]
+    paired: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
+    of_units: ClassVar[bool] = False
     counts_only: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return type(self).__name__
+
+    @property
+    def headline(self) -> str:
+        """The measure that stands for the others in a table of several metrics."""
+        return self.measures[0]
 
     @abstractmethod
     def held_out(
@@ -35,6 +52,7 @@ class AbstractMetric(ABC):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
+        labels: Int[np.ndarray, " bin"] | None = None,
     ) -> Mapping[str, Float[np.ndarray, " _score"]]:
         """Return every measure of how well `x` tells `y`, from bins that were not learnt from.
 
@@ -45,6 +63,8 @@ class AbstractMetric(ABC):
             dt: bin width where `y` are spike counts, ms; `None` where it is sampled activity, which has no likelihood.
             bands: how many of the source columns belong to each kind of regressor, where there are several; each kind
                 may then be weighted on its own.
+            labels: the condition of each bin, -1 where it has none; only metrics of conditions read them.
+                Shape `(bin,)`.
 
         Returns:
             For each of `measures` (without bits/spike where there are no counts), shape `(target,)` if `columnwise`,
@@ -54,6 +74,10 @@ class AbstractMetric(ABC):
     @abstractmethod
     def sentence(self) -> str:
         """Return how it scores, as one or two plain sentences for a methods section."""
+
+    def choices(self) -> str:
+        """Return what was chosen inside the training data, and how."""
+        return "Nothing is learnt, so that nothing is held out or chosen." if not self.learns else "Nothing is chosen."
 
 
 class AbstractMap(ABC):
@@ -121,11 +145,16 @@ class HeldOut:
 class AbstractPredictivity(AbstractMetric):
     """A metric that learns a map on some bins and asks what it says of others."""
 
+    family = "mapping"
     measures = ("r2", "r", "bits_per_spike")
     columnwise = True
     symmetric = False
     n_inner: int
     floor: float
+
+    @property
+    def headline(self) -> str:
+        return "r"
 
     @abstractmethod
     def fit(
@@ -168,6 +197,7 @@ class AbstractPredictivity(AbstractMetric):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
+        labels: Int[np.ndarray, " bin"] | None = None,
     ) -> Mapping[str, Float[np.ndarray, " _score"]]:
         return self.scores(self.predicted(x, y, folds, dt=dt, bands=bands), dt)
 

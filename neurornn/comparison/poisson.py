@@ -178,6 +178,12 @@ class PoissonPredictivity(AbstractPredictivity):
             f"mean of each unit, with rates of at least {self.floor:g} Hz."
         )
 
+    def choices(self) -> str:
+        return (
+            f"The penalty of each target unit ({len(self.penalties)} values), in {self.n_inner} blocked folds inside "
+            "the training bins."
+        )
+
     def fit(
         self,
         x: Float[np.ndarray, "bin source"],

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,10 @@ import pandas as pd
 from neurornn import _check
 from neurornn.comparison.bootstrap import bootstrap_median, paired_p, rank_p, unpaired_p
 from neurornn.comparison.ceiling import Reliability
+from neurornn.comparison.checklist import CHECKLIST
+from neurornn.comparison.metric import AbstractMetric
 from neurornn.statistics.folds import Folds
+from neurornn.statistics.tables import save_scores
 
 TO_BRAIN = "model to brain"
 TO_MODEL = "brain to model"
@@ -41,6 +45,9 @@ class Comparison:
         ceiling: what the ceiling is, or why there is none, in a sentence.
         missing: nulls that could not be computed, each with its reason.
         seed: of the shifts, the untrained networks and the bootstrap.
+        metric: what was scored, with its settings.
+        split: what was held out, and how the gap was chosen, in a sentence.
+        in_silico: whether the networks were taken as they would have been recorded.
         methods: what was done, in plain sentences.
         references: DOIs.
     """
@@ -58,6 +65,9 @@ class Comparison:
     ceiling: str
     missing: tuple[str, ...]
     seed: int
+    metric: AbstractMetric
+    split: str
+    in_silico: bool
     methods: str
     references: tuple[str, ...]
 
@@ -81,6 +91,52 @@ class Comparison:
         """Median effective number of bins over the units kept."""
         return float(self.units.loc[self.units["kept"], "n_effective"].median())
 
+    @property
+    def family(self) -> str:
+        """What kind of question was asked: one of `FAMILIES`."""
+        return self.metric.family
+
+    @property
+    def n_untrained(self) -> int:
+        """Untrained networks that stand beside the model."""
+        return int(sum(kind(source) == "untrained" for source in self.scores["source"].unique()))
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this comparison answers of the reviewer's checklist, by the keys of `CHECKLIST`.
+
+        A key that is missing is a line that is not filled: one comparison asks one family of questions, holds no
+        perturbation, and does not know what code was run.
+        """
+        chosen = len(np.unique(self.shifts["shift"].to_numpy(float)))
+        nulls = [name for name in dict.fromkeys(map(kind, self.scores["source"])) if name not in ("model", "shifted")]
+        known = {
+            "split": self.split,
+            "choices": self.metric.choices(),
+            "units": f"{self.n_units} of {self.n_units_total} units; threshold: {self.threshold} in the analysed bins.",
+            "effective": f"A median of {self.n_effective:.0f} independent bins of {self.n_bins} (Bartlett).",
+            "seeds": f"1 network and {self.n_untrained} untrained ones; seed {self.seed}.",
+            "interval": f"95 % bootstrap over the {self.n_units} units of one recording: no replication over animals.",
+        }
+        if self.reliability is not None:
+            known["ceiling"] = self.ceiling
+        if self.complete:
+            known["nulls"] = f"{', '.join(nulls)}; {chosen} circular shifts." if chosen else f"{', '.join(nulls)}."
+        sizes = (
+            f"{self.n_bins} bins of {self.dt:g} ms on both sides; {self.n_model_units} model units for {self.n_units}"
+        )
+        if self.family == "mapping":
+            known["matched"] = f"{sizes} (each null network has as many as the model)."
+        elif self.in_silico and self.n_model_units == self.n_units:
+            rates = " and their rates, through spikes" if "n_spikes" in self.units else ""
+            known["matched"] = f"{sizes}{rates}."
+        return {key: known[key] for key in CHECKLIST if key in known}
+
+    @property
+    def threshold(self) -> str:
+        """What a unit had to do to be kept."""
+        return f"at least {self.min_spikes} spikes" if "n_spikes" in self.units else "that it varies"
+
     def frame(self) -> pd.DataFrame:
         """Return `scores`."""
         return self.scores
@@ -95,6 +151,24 @@ class Comparison:
             _check.fail("Comparison.of", "source", "a source with this measure and direction", got, fix, error=KeyError)
         rows = self.scores.loc[mine, ["unit", "score"]]
         return rows.set_index("unit").groupby(level=0, sort=False).mean()["score"]
+
+    def unit_table(self) -> pd.DataFrame:
+        """Return one row for each unit of the brain: whether it was kept, why not, and its score from every source.
+
+        Columns are those of `units`, then `SOURCE MEASURE` for every source and measure towards the brain; those of
+        `untrained` are means over the initialisations. NaN where the unit was set aside.
+        """
+        table, mine = self.units.copy(), self.scores[self.scores["direction"] == TO_BRAIN]
+        for measure in dict.fromkeys(mine["measure"]):
+            for source in dict.fromkeys(map(kind, mine.loc[mine["measure"] == measure, "source"])):
+                table[f"{source} {measure}"] = self.of(source, measure).reindex(table.index)
+        return table.rename_axis("unit")
+
+    def write_tables(self, folder: str | Path, name: str) -> list[Path]:
+        """Write every score as `NAME.csv`, and the table of the units as `NAME_units` (see `save_scores`)."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.scores.to_csv(Path(folder) / f"{name}.csv")
+        return save_scores(self.unit_table(), folder, f"{name}_units", methods=self.methods)
 
     def summary(self) -> pd.DataFrame:
         """Return one row for each `direction`, `measure` and `source`: median over units, interval, and p.

@@ -187,6 +187,13 @@ class RidgePredictivity(AbstractPredictivity):
             "training mean of each unit."
         )
 
+    def choices(self) -> str:
+        return (
+            f"Of each target unit, in {self.n_inner} blocked folds inside the training bins: the penalty "
+            f"({len(self.penalties)} values), the weight of the last band ({len(self.ratios)}) and the mixing with the "
+            f"mean ({len(MIXES)})."
+        )
+
     def fit(
         self,
         x: Float[np.ndarray, "bin source"],

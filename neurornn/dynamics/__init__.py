@@ -11,6 +11,8 @@ from neurornn.dynamics.fixed import fixed_points as fixed_points
 from neurornn.dynamics.fixed import periods as periods
 from neurornn.dynamics.fixed import time_constants as time_constants
 from neurornn.dynamics.fixed import visited_states as visited_states
+from neurornn.dynamics.free import FreeRun as FreeRun
+from neurornn.dynamics.free import run_free as run_free
 from neurornn.dynamics.known import EXPONENTS as EXPONENTS
 from neurornn.dynamics.known import SYSTEMS as SYSTEMS
 from neurornn.dynamics.known import cat as cat

@@ -12,8 +12,9 @@ from torch.func import jvp, vmap
 from neurornn import _check
 from neurornn._types import State
 from neurornn.cell import GRU, LSTM, AbstractCell, LeakyRate
+from neurornn.cell.intervention import Intervention, Mix, at_step
 from neurornn.cell.spiking import AbstractSpiking
-from neurornn.network import Network
+from neurornn.network import Network, Perturbs, combine
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def flow_map(
     return Map(step, n_state, dt=_check.positive("flow_map", "dt", dt), name=name, bounded=bounded)
 
 
-def as_map(system: "Network | AbstractCell | Map", *, surrogate: bool = False) -> Map:
+def as_map(system: "Network | AbstractCell | Map", *, surrogate: bool = False, perturb: Sequence[Perturbs] = ()) -> Map:
     """Return the step of a network or cell as a map in float64, on its device; a map as it is.
 
     The state is flat: the parts of the cell's state end to end. Without noise, so that the step is a function. The
@@ -161,6 +162,8 @@ def as_map(system: "Network | AbstractCell | Map", *, surrogate: bool = False) -
     Args:
         system: what to take the step of.
         surrogate: whether derivatives go through the surrogate of spiking cells.
+        perturb: what is done to a network all the while, such as `Silence(units)`: the dynamics after a lesion. Nothing
+            that depends on time, trial or noise.
     """
     if isinstance(system, Map):
         return system
@@ -169,17 +172,23 @@ def as_map(system: "Network | AbstractCell | Map", *, surrogate: bool = False) -
         _check.fail("as_map", "system", "a network, a cell or a map", type(system).__name__, fix)
     whole = copy.deepcopy(system).double().requires_grad_(False)
     cell = whole.cell if isinstance(whole, Network) else whole
+    act = _steady(whole, perturb)
     with torch.no_grad():
-        weights = cell.weights()
+        weights = cell.altered(act)
+    mixing = [one.begin() for one in act.live]
+    current = at_step(act.current, 0)
     n_parts = len(cell.initial(1))
     spiking = isinstance(cell, AbstractSpiking)
 
     def step(x: Tensor, u: Tensor) -> Tensor:
         state = x.chunk(n_parts, dim=-1)
-        return torch.cat(cell.step(u, state, weights=weights)[1], dim=-1)
+        return torch.cat(cell.step(u, state, sent=sends(x), current=current, weights=weights)[1], dim=-1)
 
     def sends(x: Tensor) -> Tensor:
-        return cell.activity(x.chunk(n_parts, dim=-1))
+        sent = act.sent(cell.activity(x.chunk(n_parts, dim=-1)), 0)
+        for one in mixing:
+            sent = one.sent(sent, 0)
+        return sent
 
     return Map(
         step,
@@ -187,12 +196,28 @@ def as_map(system: "Network | AbstractCell | Map", *, surrogate: bool = False) -
         cell.n_in,
         cell.dt,
         type(cell).__name__,
-        bounded=_bounded(cell),
+        bounded=_bounded(cell) and act.empty,
         tangent=f"surrogate {cell.surrogate!r}" if spiking and surrogate else "exact",
         refusal="Its resets jump. Search its rates instead: rate_map(cell)." if spiking else "",
         read=(lambda x: whole.read(sends(x)[:, None])[:, 0]) if isinstance(whole, Network) else None,
         sends=sends,
     )
+
+
+def _steady(system: "Network | AbstractCell", perturb: Sequence[Perturbs]) -> Intervention:
+    """Return perturbations as one intervention that is the same at every step, or refuse."""
+    if not perturb:
+        return Intervention()
+    if not isinstance(system, Network):
+        _check.fail("as_map", "perturb", "absent for a cell", "perturbations", "Hand over the network.")
+    act = combine(perturb, system, 2, 2) or Intervention()
+    timed = (part for part in (act.gain, act.offset, act.current) if part is not None)
+    once = all(part.shape[-2] == 1 and part.shape[0] == 1 for part in timed)
+    mixed = all(isinstance(one, Mix) and one.strength.numel() == 1 for one in act.live)
+    if not (once and mixed) or act.n_stack or act.edits:
+        must, fix = "the same in every trial and at every step", "Use Always(), without noise, input edits or stacks."
+        _check.fail("as_map", "perturb", must, "one that changes", fix)
+    return act
 
 
 def flat(state: State) -> Float[Tensor, "trial state"]:

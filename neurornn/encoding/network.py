@@ -1,5 +1,7 @@
 """Networks that a stimulus drives: a front end, recurrent units, and a readout for each recorded neuron."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from neurornn.cell.base import AbstractCell
 from neurornn.encoding.base import AbstractEncodingModel, History, Link
 from neurornn.encoding.front import AbstractFront, drawn
 from neurornn.encoding.pixels import UnitNorm
+from neurornn.network import Network, Perturbs, combine
 
 
 class StimulusNetwork(AbstractEncodingModel):
@@ -107,10 +110,38 @@ class StimulusNetwork(AbstractEncodingModel):
         return self.link(drive)[:, 0], state
 
     def respond(self, features: Tensor, past: Tensor) -> Tensor:
+        return self._respond(features, past, ())
+
+    def perturbed(self, stimulus: Tensor, past: Tensor, perturb: Sequence[Perturbs]) -> Tensor:
+        """Return what `forward` returns while something is done to the recurrent units, such as `Silence([3])`.
+
+        Units, inputs and times are those of the cell, whose inputs are the features and then the history; times count
+        from the first bin that the cell sees. The front end's own path to the readout is not touched.
+
+        Args:
+            stimulus: as `forward` takes it.
+            past: as `forward` takes them.
+            perturb: what is done; nothing stacked.
+
+        Raises:
+            ValueError: if the model has no cell, or perturbations are stacked.
+        """
+        if self.cell is None:
+            fix = "Build it with cell=GRU(...)."
+            _check.fail("StimulusNetwork.perturbed", "cell", "there, for its units to be perturbed", None, fix)
+        return self._respond(self.features(stimulus), past, perturb)[:, self.warm :]
+
+    def _respond(self, features: Tensor, past: Tensor, perturb: Sequence[Perturbs]) -> Tensor:
         heard = features
         if self.cell is not None:
             x = torch.cat([features, past[:, self.past - 1 :]], dim=2) if self.past else features
-            activity, _ = self.cell.rollout(x, self.cell.initial(len(x)))
+            act = None
+            if perturb:
+                act = combine(perturb, Network(self.cell, 1), len(x), x.shape[1])
+                if act is not None and act.n_stack:
+                    _check.fail("StimulusNetwork.perturbed", "perturb", "one at a time", "a stack", "Call it for each.")
+                x = x if act is None else act.seen(x)
+            activity, _ = self.cell.rollout(x, self.cell.initial(len(x)), intervention=act)
             heard = torch.cat([activity, features], dim=2)
         drive = self._read(heard)
         if self.history is not None:

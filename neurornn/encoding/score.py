@@ -1,10 +1,7 @@
 """The score of every unit: what a model predicts against what was recorded, beside its null and its ceiling."""
 
-import json
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +10,9 @@ from jaxtyping import Bool, Float
 from neurornn.statistics.likelihood import bits_per_spike
 from neurornn.statistics.reliability import Ceiling, ceiling
 from neurornn.statistics.repeats import Responses, cc_norm, feve, mean_response, variability
+from neurornn.statistics.rescaling import rescaled
 from neurornn.statistics.scores import deviance_r2, known_correlation, mcfadden_r2, psth_r2
+from neurornn.statistics.tables import save_scores
 
 FLOOR = 1e-3
 """The least rate in a likelihood, Hz: low enough not to touch what a fitted model says of silence."""
@@ -48,7 +47,8 @@ class EncodingScores:
 
         `n_spikes`, `kept`; `bits_per_spike`, `mcfadden_r2`, `deviance_r2` against the training mean; `cc`, `psth_r2`
         with the mean response; `cc_norm`, `cc_max` with its interval, `oracle`, `feve`, `feve_clipped`, `explainable`,
-        `fano`, `slope` from the repeats (NaN for one); `free_bits_per_spike`, `free_cc` of the model's own spikes where
+        `fano`, `slope` from the repeats (NaN for one); `ks`, the distance of time-rescaled intervals from what they are
+        if the rates are right (see `rescaled`); `free_bits_per_spike`, `free_cc` of the model's own spikes where
         it has a history and was let run.
         """
         return self.table
@@ -74,27 +74,9 @@ class EncodingScores:
         found = {name: self.median(name) for name in columns}
         return pd.DataFrame({"median": found}).rename_axis(f"{self.kept_text}")
 
-    def save(self, folder: str | Path, name: str = "scores") -> list[Path]:
-        """Write the table as CSV, JSON, and Parquet where pyarrow is installed (JSON says whether it was)."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = [folder / f"{name}.csv", folder / f"{name}.json"]
-        self.table.to_csv(written[0])
-        parquet = find_spec("pyarrow") is not None
-        rows = self.table.reset_index().to_dict("records")
-        told = {
-            "kept": int(self.kept.sum()),
-            "total": len(self.table),
-            "methods": self.methods,
-            "medians": {name: _plain(self.median(name)) for name in self.table.columns if name != "kept"},
-            "units": [{key: _plain(value) for key, value in row.items()} for row in rows],
-            "parquet": f"{name}.parquet" if parquet else "not written: pyarrow is not installed",
-        }
-        written[1].write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        if parquet:
-            written.append(folder / f"{name}.parquet")
-            self.table.to_parquet(written[-1])
-        return written
+    def save(self, folder: str | Path, name: str = "scores", *, parquet: bool = False) -> list[Path]:
+        """Write the table as CSV, JSON and Parquet: see `save_scores`."""
+        return save_scores(self.table, folder, name, methods=self.methods, parquet=parquet)
 
 
 def score_rates(
@@ -159,6 +141,7 @@ def score_rates(
             "explainable": explained.explainable,
             "fano": spread.fano,
             "slope": spread.slope,
+            "ks": rescaled(counts, rates, dt=dt).distance,
         },
         index=pd.Index(units if units is not None else range(n_units), name="unit"),
     )
@@ -175,9 +158,3 @@ def score_rates(
         f"than {filtered} are set aside: {int(reliable.sum())} of {n_units} kept. {best.note}"
     ).strip()
     return EncodingScores(table, best, psth, mean, counts, dt, methods)
-
-
-def _plain(value: Any) -> Any:
-    """Return a number as JSON takes it: NaN as null, numpy's as Python's own."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -7,6 +7,12 @@ from neurornn.fit.build import TYPES as TYPES
 from neurornn.fit.build import build as build
 from neurornn.fit.build import describe as describe
 from neurornn.fit.build import outline as outline
+from neurornn.fit.constrain import fit_rates as fit_rates
+from neurornn.fit.constrained_fit import ConstrainedFit as ConstrainedFit
+from neurornn.fit.constrained_fit import RateScores as RateScores
+from neurornn.fit.constraint import FORCE as FORCE
+from neurornn.fit.constraint import AbstractConstraint as AbstractConstraint
+from neurornn.fit.constraint import Descent as Descent
 from neurornn.fit.encode import fit_encoding as fit_encoding
 from neurornn.fit.encoding_fit import EncodingFit as EncodingFit
 from neurornn.fit.encoding_fit import as_recording as as_recording
@@ -35,5 +41,10 @@ from neurornn.fit.optimiser import OneCycle as OneCycle
 from neurornn.fit.precision import Precision as Precision
 from neurornn.fit.rates import RatePenalty as RatePenalty
 from neurornn.fit.rates import VoltagePenalty as VoltagePenalty
+from neurornn.fit.relearn import Relearning as Relearning
+from neurornn.fit.relearn import relearn as relearn
 from neurornn.fit.snapshot import snapshot as snapshot
+from neurornn.fit.targets import RateTrials as RateTrials
+from neurornn.fit.thinning import AbstractThinning as AbstractThinning
+from neurornn.fit.thinning import GradualMagnitude as GradualMagnitude
 from neurornn.fit.train import train as train

@@ -45,6 +45,7 @@ from neurornn.encoding import (
     TemporalConv,
 )
 from neurornn.errors import RecipeError
+from neurornn.fit.constraint import FORCE, Descent
 from neurornn.fit.objective import (
     ActivityPenalty,
     CrossEntropy,
@@ -58,7 +59,9 @@ from neurornn.fit.objective import (
 from neurornn.fit.online import BPTT, RTRL, EProp
 from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.fit.rates import RatePenalty, VoltagePenalty
+from neurornn.fit.thinning import GradualMagnitude
 from neurornn.network import Network
+from neurornn.pruning import AnalyticCovariance, MagnitudePruning, NoisePruning, RandomPruning, SimulatedCovariance
 from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
     Arena,
@@ -72,14 +75,19 @@ from neurornn.task import (
     EvidenceAccumulation,
     FlipFlop,
     Foraging,
+    Forecasting,
     GivenArenas,
     HeadDirection,
+    ImageRows,
     ImageSequences,
+    Lorenz63,
+    Multitask,
     Navigation,
     Oddball,
     Parity,
     PlaceCode,
     Roaming,
+    Rossler,
     Sensors,
     Speeds,
     StarArenas,
@@ -97,9 +105,12 @@ _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
 _TASKS += (DelayedCopy,)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
-_SENSES = (ImageSequences, Digits, Oddball)
+_SENSES = (ImageSequences, ImageRows, Digits, Oddball)
+_SERIES = (Forecasting, Lorenz63, Rossler)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
-_MEMORIES = (FlipFlop,)
+_TRAINING += (FORCE, Descent, GradualMagnitude)
+_MEMORIES = (FlipFlop, Multitask)
+_PRUNINGS = (RandomPruning, MagnitudePruning, NoisePruning, AnalyticCovariance, SimulatedCovariance)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)
@@ -120,8 +131,10 @@ TYPES: dict[str, type] = {
         _MEMORIES,
         _WORLDS,
         _SENSES,
+        _SERIES,
         _TRAINING,
         _CURRICULA,
+        _PRUNINGS,
         _OBJECTIVES,
         _ENERGIES,
         _AMONG_WALLS,

@@ -22,6 +22,7 @@ from neurornn.errors import Diverged, FitError, RecordingError
 from neurornn.fit.build import outline
 from neurornn.fit.checkpoint import difference, read_checkpoint, write_checkpoint
 from neurornn.fit.encoding_fit import EncodingFit
+from neurornn.fit.optimiser import AbstractSchedule
 from neurornn.fit.provenance import git_state, versions
 from neurornn.fit.session import load_optimiser, optimiser_tensors, stream, under
 
@@ -40,6 +41,7 @@ class _Plan:
     drops: int
     clip: float
     seed: int
+    schedule: AbstractSchedule | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "length", "patience"):
@@ -48,6 +50,11 @@ class _Plan:
             _check.count("fit_encoding", name, getattr(self, name), least=0)
         _check.positive("fit_encoding", "learning_rate", self.learning_rate)
         _check.not_negative("fit_encoding", "clip", self.clip)
+
+    def told(self) -> dict[str, Any]:
+        """Return the plan as plain data; a schedule that is absent leaves no trace."""
+        told = {name: value for name, value in vars(self).items() if value is not None}
+        return told if self.schedule is None else {**told, "schedule": outline(self.schedule)}
 
 
 def fit_encoding(
@@ -62,6 +69,7 @@ def fit_encoding(
     patience: int = 8,
     drops: int = 2,
     clip: float = 5.0,
+    schedule: AbstractSchedule | None = None,
     seed: int = 0,
     progress: bool = True,
     checkpoint: str | Path | None = None,
@@ -76,7 +84,8 @@ def fit_encoding(
     method, the filter of an LN model as the spike-triggered average). The rest takes gradient steps (Adam) on chunks of
     contiguous bins in random order; after each epoch the validation bins judge. Where they have not improved for
     `patience` epochs, the best weights are put back and the learning rate falls to a third, `drops` times; then the fit
-    ends, with the best weights.
+    ends, with the best weights. With a `schedule` the learning rate follows it through all epochs instead, and the best
+    weights are kept: a convolutional network learns in a fifth of the epochs under `OneCycle`.
 
     Args:
         model: what is fitted. It is copied.
@@ -91,6 +100,7 @@ def fit_encoding(
         patience: epochs without improvement.
         drops: how often the learning rate falls before the fit ends.
         clip: largest norm of the gradient; 0 for none.
+        schedule: the learning rate over all epochs, as a factor; `patience` and `drops` then have no say.
         seed: of the order of the chunks and of latent noise.
         progress: whether to show a progress bar.
         checkpoint: a file that is rewritten after each epoch; a fit that was killed goes on from it, to the same bits.
@@ -113,7 +123,7 @@ def fit_encoding(
         >>> bool(fit.score().frame()["bits_per_spike"].item() > 0.4)
         True
     """
-    plan = _Plan(epochs, batch, length, learning_rate, patience, drops, clip, seed)
+    plan = _Plan(epochs, batch, length, learning_rate, patience, drops, clip, seed, schedule)
     split = contiguous_split(evoked, gap=model.lags + model.past) if split is None else split
     _fits(model, evoked, split)
     model = copy.deepcopy(model)
@@ -123,7 +133,7 @@ def fit_encoding(
     validation = feed.cut(split.validation) if len(split.validation) else None
     means = np.nanmean(evoked.mean_counts[split.train], axis=0)
     model.start_at(torch.from_numpy(means.astype(np.float32)))
-    recipe = {"model": outline(model), "fit": {**vars(plan)}, "bins": {"dt": evoked.dt, "n": evoked.n_bins}}
+    recipe = {"model": outline(model), "fit": plan.told(), "bins": {"dt": evoked.dt, "n": evoked.n_bins}}
     recipe["split"] = {name: len(getattr(split, name)) for name in ("train", "validation", "test")}
     model.eval()
     rows: list[list[float]] = []
@@ -216,7 +226,9 @@ def _descend(
         model.train()
         order = torch.randperm(len(train.first), generator=course.order).numpy()
         total = count = 0.0
-        for each in feed.once(train, order):
+        n_steps = math.ceil(len(order) / feed.size)
+        for step, each in enumerate(feed.once(train, order), len(course.rows) * n_steps):
+            course.schedule(step, plan.epochs * n_steps)
             loss, n = poisson_loss(model(each.stimulus, each.past, noise=course.noise), each)
             optimiser.zero_grad()
             (loss / n.clamp_min(1.0) + model.penalty()).backward()
@@ -252,6 +264,12 @@ class _Course:
         self.ended = False
         self.order, self.noise = stream(plan.seed, 0), stream(plan.seed, 1)
 
+    def schedule(self, step: int, steps: int) -> None:
+        """Set the learning rate of a step, where it follows a schedule."""
+        if self.plan.schedule is not None:
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.plan.learning_rate * self.plan.schedule.factor(step, steps)
+
     def judge(self, loss: float, score: float) -> None:
         """Note an epoch; keep the best weights, or lower the learning rate, or end."""
         rate = self.optimiser.param_groups[0]["lr"]
@@ -261,7 +279,7 @@ class _Course:
             self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
             return
         self.waited += 1
-        if self.waited >= self.plan.patience:
+        if self.plan.schedule is None and self.waited >= self.plan.patience:
             self.ended = self.dropped >= self.plan.drops
             self.dropped, self.waited = self.dropped + 1, 0
             self.model.load_state_dict(self.best)
@@ -281,7 +299,9 @@ class _Course:
     def resume(self, path: Path, recipe: dict[str, Any]) -> None:
         """Take up where a checkpoint left off; refuse one of another fit."""
         tensors, told = read_checkpoint(path)
-        asked = {**recipe, "fit": {**recipe["fit"], "epochs": told["settings"]["fit"]["epochs"]}}
+        asked = {**recipe, "fit": {**recipe["fit"]}}
+        if self.plan.schedule is None:  # more epochs only go on; along a schedule they are another fit
+            asked["fit"]["epochs"] = told["settings"]["fit"]["epochs"]
         if told["settings"] != asked:
             what = difference(asked, told["settings"])
             fix = "Give the same settings to resume it, or another `checkpoint` to start anew."

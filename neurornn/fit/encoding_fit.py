@@ -18,6 +18,7 @@ from neurornn.encoding.chunks import Split, batch, chunks, usable
 from neurornn.encoding.evoked import Evoked, Moments
 from neurornn.encoding.score import EncodingScores, score_rates
 from neurornn.errors import FitError, RecipeError
+from neurornn.fit.account import account_of_encoding
 from neurornn.fit.build import build
 from neurornn.fit.checkpoint import read_checkpoint, write_checkpoint
 from neurornn.recording import Recording
@@ -62,6 +63,16 @@ class EncodingFit:
     def __repr__(self) -> str:
         how = f"{len(self.history)} epochs, seed {self.seed}" if len(self.history) else "solved"
         return f"EncodingFit({type(self.model).__name__} of {len(self.units)} units: {how})"
+
+    @property
+    def methods(self) -> str:
+        """How it was fitted, in a few sentences."""
+        return account_of_encoding(self.recipe, len(self.history), dt=self.dt, seed=self.seed)
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return {"seeds": f"1 fit, seed {self.seed}."}
 
     def frame(self) -> pd.DataFrame:
         """Return the history: one row an epoch."""

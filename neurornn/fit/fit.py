@@ -18,10 +18,11 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.cell.base import Intervention
 from neurornn.errors import FitError, RecipeError
+from neurornn.fit.account import account_of_training
 from neurornn.fit.build import build
 from neurornn.fit.checkpoint import write_whole
 from neurornn.fit.objective import Objective
-from neurornn.fit.record import end_to_end, on_clock
+from neurornn.fit.record import end_to_end, on_clock, placed, stimulated
 from neurornn.network import Network, Perturbs, Run
 from neurornn.recording import Recording
 from neurornn.task.base import AbstractTask
@@ -62,6 +63,16 @@ class Fit:
         cell = f"{self.network.n_units} {type(self.network.cell).__name__} units"
         return f"Fit({cell} on {type(self.task).__name__}: {trained})"
 
+    @property
+    def methods(self) -> str:
+        """How it was trained, in a few sentences."""
+        return account_of_training(self.recipe, len(self.history), self.task.score_name, seed=self.seed)
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return {"seeds": f"1 trained network, seed {self.seed}."}
+
     def frame(self) -> pd.DataFrame:
         """Return the history: one row a step."""
         return self.history
@@ -83,7 +94,9 @@ class Fit:
                 behaviour. Without it, new trials are drawn and laid end to end from 0 ms.
             n_trials: how many trials to draw; all of the animal's are taken with `brain`.
             seed: of the trials and the noise.
-            perturb: what is done to the network meanwhile; nothing stacked.
+            perturb: what is done to the network meanwhile; nothing stacked. Named epochs are looked up in the trials.
+                When it held is written into the recording's epochs, by the name of the perturbation's class, and comes
+                out as such in neo and NWB.
             voltages: whether the activity of spiking units is their membrane potential, mV; without it they have spikes
                 alone.
 
@@ -100,7 +113,8 @@ class Fit:
             trials = self.task.sample(_check.count("Fit.record", "n_trials", n_trials), generator=stream)
         else:
             trials = self.task.follow(brain)
-        run = self._run(trials, seed, perturb, voltages=voltages)
+        acts = perturb if isinstance(perturb, Intervention) else placed(perturb, trials)
+        run = self._run(trials, seed, acts, voltages=voltages)
         if run.activity.ndim != 3:
             _check.fail("Fit.record", "perturb", "one perturbation at a time", "a stack", "Record them one by one.")
         source: dict[str, object] = {
@@ -110,9 +124,11 @@ class Fit:
             "steps": len(self.history),
         }
         if brain is None:
-            return end_to_end(run.activity, trials, source, spikes=run.spikes, voltages=run.voltages)
-        source["follows"] = str(brain.source.get("name", "unnamed"))
-        return on_clock(run.activity, trials, brain, source, spikes=run.spikes, voltages=run.voltages)
+            record = end_to_end(run.activity, trials, source, spikes=run.spikes, voltages=run.voltages)
+        else:
+            source["follows"] = str(brain.source.get("name", "unnamed"))
+            record = on_clock(run.activity, trials, brain, source, spikes=run.spikes, voltages=run.voltages)
+        return record if isinstance(acts, Intervention) else stimulated(record, acts, trials)
 
     def score(self, n_trials: int = 256, *, seed: int = 0) -> pd.Series:
         """Return the task's score of each of `n_trials` new trials, named as the task names it.
@@ -249,4 +265,6 @@ def _fill(network: Network, weights: Mapping[str, torch.Tensor], path: Path) -> 
         if weights[name].shape != needed[name].shape:
             shapes = f"{tuple(weights[name].shape)}, the network's {tuple(needed[name].shape)}"
             raise FitError(f"{path}: the weight `{name}` is of shape {shapes}.")
+        if name.endswith("wiring.signs") and not torch.equal(weights[name], needed[name].to(weights[name])):
+            raise FitError(f"{path}: `{name}` breaks Dale's law: its signs are not those of the network. {ADVICE}")
     network.to(weights["readout"].dtype).load_state_dict(dict(weights))

@@ -1,6 +1,7 @@
 """What a network did, as a recording: its trials laid end to end, or each where an animal's trial lay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.errors import FitError
+from neurornn.network import Perturbs
+from neurornn.perturb.base import AbstractPerturbation, Stack
+from neurornn.perturb.windows import windows
 from neurornn.recording import Recording, Signal, ticks
 from neurornn.trials import Trials
 
@@ -98,6 +102,26 @@ def on_clock(
         observed=_observed(spikes, begun, ended),
         source=source,
     )
+
+
+def placed(perturb: Sequence[Perturbs], trials: Trials) -> list[Perturbs]:
+    """Return perturbations with the epochs that they name looked up in `trials`."""
+    return [one.during(trials) if isinstance(one, AbstractPerturbation | Stack) else one for one in perturb]
+
+
+def stimulated(record: Recording, perturb: Sequence[Perturbs], trials: Trials) -> Recording:
+    """Return a network's recording with the intervals in which perturbations held among its epochs."""
+    held = windows(perturb, trials.n_trials, trials.n_steps, trials.dt)
+    if held.empty:
+        return record
+    of = held["trial"].to_numpy(dtype=int)
+    starts, stops = (record.trials[edge].to_numpy(float)[of] for edge in ("start", "stop"))
+    begins = starts + held["start"].to_numpy(float)
+    table = pd.DataFrame({"name": held["name"], "start": begins, "stop": starts + held["stop"].to_numpy(float)})
+    table["stop"] = np.minimum(table["stop"].to_numpy(float), stops)  # padding belongs to no trial
+    table = table[table["stop"] > table["start"]]
+    both = pd.concat([record.epochs, table]) if len(record.epochs) else table
+    return replace(record, epochs=both.sort_values("start", kind="stable", ignore_index=True))
 
 
 def _observed(spikes: Tensor | None, starts: np.ndarray, stops: np.ndarray) -> dict[object, np.ndarray]:

@@ -27,6 +27,7 @@ from neurornn.fit.provenance import git_state, versions
 from neurornn.fit.roll import Roll, only
 from neurornn.fit.session import Session
 from neurornn.fit.snapshot import write_snapshot
+from neurornn.fit.thinning import AbstractThinning
 from neurornn.fit.validate import Validation
 from neurornn.fit.watch import Watch, clip_gradients
 from neurornn.fit.workers import Workers, chosen_device, workers
@@ -54,6 +55,7 @@ class Plan:
     chunk: int
     gradient: AbstractGradient
     parallel: Newton | None
+    thinning: AbstractThinning | None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "n_validation"):
@@ -65,6 +67,9 @@ class Plan:
         if self.validate_every == 0 and (self.patience or self.curriculum.needs_scores()):
             why = "`patience`" if self.patience else "a curriculum that waits for scores"
             _check.fail("train", "validate_every", f"above 0 with {why}", 0, "Try validate_every=steps // 20.")
+        if self.thinning is not None and self.patience:
+            fix = "The best weights may be from before connections went."
+            _check.fail("train", "patience", "0 with `thinning`", self.patience, fix)
 
 
 def train(
@@ -92,6 +97,7 @@ def train(
     chunk: int = 0,
     gradient: AbstractGradient | None = None,
     parallel: Newton | None = None,
+    thinning: AbstractThinning | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -126,6 +132,7 @@ def train(
         chunk: steps of a stretch of time that is computed twice so as to spare memory in long trials; 0 for none.
         gradient: the way to the gradient; backpropagation through time, `BPTT()`, where absent.
         parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
+        thinning: how connections are taken away meanwhile (`GradualMagnitude`); none are where absent.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -160,11 +167,13 @@ def train(
         chunk=chunk,
         gradient=gradient if gradient is not None else BPTT(),
         parallel=parallel,
+        thinning=thinning,
     )
     _check.count("train", "checkpoint_every", checkpoint_every)
     ends = time.monotonic() + 60 * _check.not_negative("train", "minutes", minutes) if minutes else math.inf
     for stage in (Stage(task), *plan.curriculum.stages()):
         check_stage(stage, n_in=network.n_in, n_start=network.n_start, dt=network.dt, heads=network.heads)
+    network = network if thinning is None else thinning.opened(network)
     place = chosen_device(device)
     team = workers(place)
     plan.gradient.check(network, needs_voltages=plan.objective.needs_voltages, processes=team.size)
@@ -244,6 +253,8 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
             session.note(watch.look(str(keeper)), stage=number)
             bar.set_postfix_str(session.told(), refresh=False)
         session.optimiser.step()
+        if plan.thinning is not None:
+            plan.thinning.thin(network, step, plan.steps)
         session.step = step
         bar.update()
         if judged:

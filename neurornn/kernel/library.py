@@ -43,14 +43,16 @@ class Lif(ctypes.Structure):
     """The table of `native/lif.h`, field by field."""
 
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("trials", "steps", "units", "inputs")),
-        ("surrogate", ctypes.c_int32),
-        ("threads", ctypes.c_int32),
-        ("slope", ctypes.c_double),
-        *((name, POINTER) for name in ("x", "noise", "weights", "synapse", "membrane", "drive", "threshold", "adapt")),
-        *((name, POINTER) for name in ("jump", "current", "voltage", "spikes", "adapted")),
-        *((name, POINTER) for name in ("sent", "above", "last_current", "last_voltage", "last_adapted")),
-        *((name, POINTER) for name in ("grad_sent", "grad_x", "grad_noise", "grad_weights")),
+        *((name, ctypes.c_int64) for name in ("trials", "steps", "units", "inputs", "outputs", "refractory")),
+        ("key", ctypes.c_uint64),
+        *((name, ctypes.c_int64) for name in ("first_trial", "first_step")),
+        *((name, ctypes.c_double) for name in ("sd", "slope")),
+        *((name, ctypes.c_int32) for name in ("surrogate", "threads", "hard", "direct")),
+        *((name, POINTER) for name in ("x", "noise", "weights", "synapse", "membrane", "drive", "threshold", "reset")),
+        *((name, POINTER) for name in ("adapt", "jump", "current", "voltage", "spikes", "adapted", "waiting")),
+        *((name, POINTER) for name in ("readout", "shift", "sent", "above", "spiked", "out")),
+        *((f"last_{name}", POINTER) for name in ("current", "voltage", "adapted", "waiting")),
+        *((f"grad_{name}", POINTER) for name in ("sent", "out", "x", "noise", "weights", "readout")),
     ]
 
 

@@ -5,7 +5,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,23 @@ class LatentFit:
     recipe: Mapping[str, Any]
     seed: int
     versions: Mapping[str, str]
+
+    @property
+    def methods(self) -> str:
+        """How it was fitted, in a few sentences."""
+        told = self.recipe["fit"]
+        return (
+            f"Fitted by Poisson likelihood for {len(self.history)} epochs of windows of {told['window']} bins of "
+            f"{self.dt:g} ms, {told['batch']} to a step of Adam (learning rate {told['learning_rate']:g}); "
+            f"{100 * told['dropout']:g} % of the counts that are read hidden from the encoders and predicted instead, "
+            f"KL weighted by {told['kl']:g}, seed {self.seed}. The weights that best predict, in blocks kept for it, "
+            f"units that no encoder reads were kept."
+        )
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return {"seeds": f"1 fit, seed {self.seed}."}
 
     def frame(self) -> pd.DataFrame:
         """Return the history: one row an epoch."""
@@ -169,6 +186,7 @@ def fit_latent(
     kl_epochs: int = 40,
     l2: float = 1e-4,
     patience: int = 25,
+    refit: bool = False,
     seed: int = 0,
     progress: bool = True,
     versions: Mapping[str, str] | None = None,
@@ -179,7 +197,8 @@ def fit_latent(
 
     A share of the held-in counts is hidden from the encoders in each batch and predicted instead (coordinated dropout),
     so that the model cannot learn to copy single spikes. Training stops where held-out units are no longer predicted
-    better in the validation blocks, from the held-in ones, and the best weights are put back.
+    better in the validation blocks, from the held-in ones, and the best weights are put back. With `refit` the
+    validation blocks only choose the number of epochs: the model is then fitted anew to both, for as many.
 
     Args:
         model: what is fitted; it is copied.
@@ -197,6 +216,7 @@ def fit_latent(
         kl_epochs: epochs over which it rises.
         l2: penalty on the generator's recurrent weights.
         patience: epochs without improvement.
+        refit: whether the model is fitted anew to training and validation blocks together, where data are scarce.
         seed: of order, dropout and latent draws.
         progress: whether to show a progress bar.
         versions: of what the numbers depend on, to be kept with the fit.
@@ -219,29 +239,77 @@ def fit_latent(
         if len(some) == 0:
             fix = "Take a shorter window or longer blocks."
             _check.fail(owner, name, f"blocks that hold a window of {window} bins", "none", fix)
+    plan = _Plan(window, epochs, batch, learning_rate, dropout, kl, kl_epochs, l2, patience, seed)
+    null = counts[train].mean(axis=0)
+    teach, judge = parts["train"], parts["validation"]
+    fitted, rows, best_epoch = _descend(model, counts, held_in, teach, judge, null, plan, progress)
+    asked: dict[str, Any] = {name: value for name, value in vars(plan).items() if name != "seed"}
+    if refit:
+        both = np.union1d(teach, judge)
+        null = counts[train | validation].mean(axis=0)
+        again = replace(plan, epochs=best_epoch)
+        fitted, _, _ = _descend(model, counts, held_in, both, None, null, again, progress)
+        asked |= {"refit": True, "refit_epochs": best_epoch}
+    history = pd.DataFrame(rows, columns=["epoch", "loss", "kl", "validation"]).astype({"epoch": int})
+    recipe = {"model": {"type": "SequentialLatent", **model.settings}, "fit": asked}
+    told = dict(versions or {})
+    return LatentFit(fitted.eval(), held_in, window, model.forth.dt, null, history, recipe, seed, told)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a fit is told, checked: the parameters of `fit_latent` by the same names."""
+
+    window: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    dropout: float
+    kl: float
+    kl_epochs: int
+    l2: float
+    patience: int
+    seed: int
+
+
+def _descend(
+    model: SequentialLatent,
+    counts: np.ndarray,
+    held_in: np.ndarray,
+    starts: np.ndarray,
+    judging: np.ndarray | None,
+    null: np.ndarray,
+    plan: _Plan,
+    progress: bool,
+) -> tuple[SequentialLatent, list[list[float]], int]:
+    """Return a fitted copy, the course, and the epoch whose weights it has: the best one, or without judges the last.
+
+    Raises:
+        Diverged: if the loss is not finite.
+    """
     model = copy.deepcopy(model)
     with torch.no_grad():
-        model.bias.copy_(torch.from_numpy(np.log(np.maximum(counts[train].mean(axis=0), 1e-4)).astype(np.float32)))
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    stream = generator(seed)
+        model.bias.copy_(torch.from_numpy(np.log(np.maximum(null, 1e-4)).astype(np.float32)))
+    optimiser = torch.optim.Adam(model.parameters(), lr=plan.learning_rate)
+    stream = generator(plan.seed)
     inside = torch.from_numpy(np.flatnonzero(held_in))
     best: dict[str, Tensor] = {}
     rows: list[list[float]] = []
-    lowest, waited = math.inf, 0
-    bar = tqdm(range(epochs), desc="latent", unit="epoch", disable=not progress)
+    lowest, waited, best_epoch = math.inf, 0, plan.epochs
+    bar = tqdm(range(plan.epochs), desc="latent", unit="epoch", disable=not progress)
     for epoch in bar:
-        strength = kl * min(1.0, (epoch + 1) / max(kl_epochs, 1))
+        strength = plan.kl * min(1.0, (epoch + 1) / max(plan.kl_epochs, 1))
         total = divergence = 0.0
-        for seen in _batches(counts, parts["train"], window, batch, stream):
+        for seen in _batches(counts, starts, plan.window, plan.batch, stream):
             read = seen[:, :, inside]
-            hidden = torch.rand(read.shape, generator=stream) < dropout
-            found = model(torch.where(hidden, 0.0, read / max(1.0 - dropout, 1e-6)), stream)
+            hidden = torch.rand(read.shape, generator=stream) < plan.dropout
+            found = model(torch.where(hidden, 0.0, read / max(1.0 - plan.dropout, 1e-6)), stream)
             loss = found.expected - seen * torch.log(found.expected)
             counted = torch.ones_like(loss)
-            if dropout:
+            if plan.dropout:
                 counted[:, :, inside] = hidden.to(loss)
             cost = (loss * counted).sum() / counted.sum()
-            whole = cost + strength * found.kl / loss.numel() + l2 * model.generator.w_rec.square().sum()
+            whole = cost + strength * found.kl / loss.numel() + plan.l2 * model.generator.w_rec.square().sum()
             optimiser.zero_grad()
             whole.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -249,24 +317,23 @@ def fit_latent(
             total, divergence = total + float(cost.detach()), divergence + float(found.kl.detach()) / loss.numel()
         if not math.isfinite(total):
             raise Diverged(f"fit_latent: the loss is {total} in epoch {epoch + 1}. Take a smaller learning rate.")
-        score = _co_loss(model, counts, held_in, parts["validation"], window)
-        n_batches = math.ceil(len(parts["train"]) / batch)
+        n_batches = math.ceil(len(starts) / plan.batch)
+        if judging is None:
+            continue
+        score = _co_loss(model, counts, held_in, judging, plan.window)
         rows.append([float(epoch + 1), total / n_batches, divergence / n_batches, score])
         if score < lowest:
-            lowest, waited = score, 0
+            lowest, waited, best_epoch = score, 0, epoch + 1
             best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         else:
             waited += 1
         bar.set_postfix_str(f"validation {score:.4g}", refresh=False)
-        if waited >= patience:
+        if waited >= plan.patience:
             break
     bar.close()
-    model.load_state_dict(best)
-    asked = {"window": window, "learning_rate": learning_rate, "dropout": dropout, "kl": kl, "batch": batch}
-    history = pd.DataFrame(rows, columns=["epoch", "loss", "kl", "validation"]).astype({"epoch": int})
-    recipe = {"model": {"type": "SequentialLatent", **model.settings}, "fit": asked}
-    null = counts[train].mean(axis=0)
-    return LatentFit(model.eval(), held_in, window, model.forth.dt, null, history, recipe, seed, dict(versions or {}))
+    if best:
+        model.load_state_dict(best)
+    return model, rows, best_epoch
 
 
 def _cut(counts: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.cell.base import Intervention
+from neurornn.cell.intervention import Change, Edits, beside
 from neurornn.network import Network, Perturbs, combine
 from neurornn.trials import Trials
 
@@ -115,7 +116,13 @@ class Stack:
             name: _stacked([getattr(act, name) for act in acts], neutral, own.get(name, (1, 1, size)), network)
             for name, neutral in {**PARTS, **RESTING}.items()
         }
-        return Intervention(n_stack=len(acts), **stacked)
+        return Intervention(
+            n_stack=len(acts),
+            live=beside([act.live for act in acts]),
+            edits=(Edits(tuple(act.edits for act in acts)),) if any(act.edits for act in acts) else (),
+            constants=_constants(acts, network),
+            **stacked,
+        )
 
     def during(self, trials: Trials) -> "Stack":
         """Return the same stack with every named epoch looked up in `trials`."""
@@ -138,6 +145,21 @@ def _stacked(parts: list[Tensor | None], neutral: float, shape: tuple[int, ...],
     for place, part in enumerate(parts):
         if part is not None:
             whole[place] = part
+    return whole
+
+
+def _constants(acts: Sequence[Intervention], network: Network) -> dict[str, Change]:
+    """Lay changes of constants along a leading axis, and one for the trials."""
+    whole = {}
+    for name in dict.fromkeys(name for act in acts for name in act.constants):
+        pairs = [act.constants.get(name) for act in acts]
+        parts = [[None if pair is None else pair[k] for pair in pairs] for k in range(2)]
+        laid = [
+            _stacked(part, neutral, (1, network.n_units), network)
+            for part, neutral in zip(parts, (1.0, 0.0), strict=True)
+        ]
+        assert laid[0] is not None and laid[1] is not None, "a name that somebody gave has a change"
+        whole[name] = (laid[0], laid[1])
     return whole
 
 

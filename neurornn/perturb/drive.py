@@ -1,16 +1,15 @@
-"""Perturbations of what drives units: injected current, and inputs that are taken away."""
+"""Injected current: the like of optogenetic stimulation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
-
 from neurornn import _check
 from neurornn.cell.base import Intervention
 from neurornn.network import Network
-from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
+from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple
 from neurornn.perturb.lesion import on_units
 from neurornn.perturb.schedule import AbstractWhen, Always, check_when, scheduled
+from neurornn.perturb.trigger import Trigger, Triggered
 
 
 @dataclass(frozen=True)
@@ -53,38 +52,9 @@ class Current(AbstractPerturbation):
         amount = on_units("Current", self.units, self.amount, network)
         if not bool(amount.any()):
             return Intervention()
+        if isinstance(self.when, Trigger):
+            return Intervention(
+                live=(Triggered(self.when.watch(network.n_units, n_trials, n_steps, network.dt), added=amount),)
+            )
         strength, _ = scheduled(self.when, n_trials, n_steps, amount, network.dt)
         return Intervention(current=strength * amount)
-
-
-@dataclass(frozen=True)
-class Drop(AbstractPerturbation):
-    """Take input channels away for the whole run: no unit hears them, as if they were 0.
-
-    It removes their information and their mean drive alike.
-
-    Args:
-        channels: indices of input channels; none changes nothing.
-
-    Example:
-        >>> import torch
-        >>> from neurornn import LeakyRate, Network
-        >>> from neurornn.perturb import Drop
-        >>> network = Network(LeakyRate(2, 4), 1)
-        >>> bool((network(torch.ones(1, 3, 2), perturb=[Drop([0, 1])]).activity == 0).all())
-        True
-    """
-
-    channels: Units
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", unit_tuple("Drop", self.channels, "channels"))
-
-    def intervention(self, network: Network, n_trials: int, n_steps: int) -> Intervention:
-        channels = list(unit_tuple("Drop", self.channels))
-        within("Drop", channels, network.n_in, "channels")
-        if not channels:
-            return Intervention()
-        afferents = torch.ones(network.n_units, network.n_in, dtype=network.readout.dtype, device=network.device)
-        afferents[:, channels] = 0.0
-        return Intervention(afferents=afferents)

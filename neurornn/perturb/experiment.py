@@ -1,6 +1,6 @@
 """A lesion experiment: the effect of a lesion, paired on the same trials and noise, against matched random controls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -107,7 +107,7 @@ def lesion(
         noise = shared_noise(network, given, seed + 1)
         matched = Controls.none(chosen)
         if controls and chosen:
-            intact = network(given.inputs.to(network.readout), start=_like(given.start, network), noise=noise)
+            intact = network(given.inputs.to(network.readout), start=like_network(given.start, network), noise=noise)
             features = unit_features(network, intact, given.mask.cpu().numpy())
             matched = matched_controls(features, chosen, n_sets=controls, matched_on=matched_on, seed=seed)
         dosed = dose_sets(network.n_units, doses, draws, seed)
@@ -121,7 +121,7 @@ def lesion(
     return LesionTable(
         score_name=task.score_name,
         higher_is_better=task.higher_is_better,
-        perturbation=_named(perturbation(chosen)),
+        perturbation=named(perturbation(chosen)),
         units=chosen,
         n_units=network.n_units,
         intact=scores[0],
@@ -155,20 +155,49 @@ def paired_scores(
     Returns:
         Scores. Shape `(perturbation, trial)`.
     """
-    inputs, start = trials.inputs.to(network.readout), _like(trials.start, network)
-    size = chunk if chunk is not None else chunk_size(network, trials)
-    scores = []
-    with torch.no_grad():
-        for first in range(0, len(members), size):
-            stack = Stack(members[first : first + size])
-            run = network(inputs, start=start, noise=noise, perturb=[stack])
-            scores.append(task.score(trials, run.outputs).double().cpu().numpy())
-    whole = np.concatenate(scores)
+    measures = {"score": lambda task, trials, outputs: task.score(trials, outputs)}
+    whole = paired_measures(network, task, trials, members, measures, noise=noise, chunk=chunk)["score"]
     bad = int(np.count_nonzero(~np.isfinite(whole)))
     if bad:
         fix = "The network may have diverged under the lesion, or a trial has nothing to score."
         _check.fail("lesion", "score", "finite for every trial", f"{bad} of {whole.size} scores NaN or infinite", fix)
     return whole
+
+
+def paired_measures(
+    network: Network,
+    task: AbstractTask,
+    trials: Trials,
+    members: Sequence[Perturbs],
+    measures: Mapping[str, Callable[[AbstractTask, Trials, Tensor], Tensor]],
+    *,
+    noise: Tensor | Noise | None = None,
+    chunk: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Return what several measures read from every trial under each perturbation, on the same trials and noise.
+
+    Args:
+        network: the network, which is not changed.
+        task: what the measures are handed.
+        trials: the trials.
+        members: the perturbations.
+        measures: by name; see `LesionExperiment`.
+        noise: the very noise numbers, from `shared_noise`; none where absent.
+        chunk: how many run in one batched rollout.
+
+    Returns:
+        One array a measure. Shapes `(perturbation, trial)`.
+    """
+    inputs, start = trials.inputs.to(network.readout), like_network(trials.start, network)
+    size = chunk if chunk is not None else chunk_size(network, trials)
+    found: dict[str, list[np.ndarray]] = {name: [] for name in measures}
+    with torch.no_grad():
+        for first in range(0, len(members), size):
+            stack = Stack(members[first : first + size])
+            outputs = network(inputs, start=start, noise=noise, perturb=[stack]).outputs
+            for name, measure in measures.items():
+                found[name].append(measure(task, trials, outputs).double().cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def shared_noise(network: Network, trials: Trials, seed: int) -> Tensor | Noise | None:
@@ -208,11 +237,12 @@ def _check_sizes(controls: int, doses: Sequence[float], draws: int, chunk: int |
         _check.count("lesion", "chunk", chunk)
 
 
-def _like(start: Tensor | None, network: Network) -> Tensor | None:
+def like_network(start: Tensor | None, network: Network) -> Tensor | None:
+    """Return where trials start in the numbers of the network."""
     return None if start is None else start.to(network.readout)
 
 
-def _named(one: Perturbs) -> str:
+def named(one: Perturbs) -> str:
     """Return the name of a perturbation, with what it holds besides its units."""
     when = getattr(one, "when", None)
     return type(one).__name__ if when is None else f"{type(one).__name__}, {when!r}"

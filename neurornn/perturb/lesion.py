@@ -12,6 +12,7 @@ from neurornn.cell.base import Intervention
 from neurornn.network import Network, Run
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
 from neurornn.perturb.schedule import AbstractWhen, Always, check_when, scheduled
+from neurornn.perturb.trigger import Trigger, Triggered
 from neurornn.recording import Recording
 
 
@@ -160,9 +161,12 @@ def _sent(
     hit = on_units(owner, units, 1.0, network)
     if not bool(hit.any()):
         return Intervention()
-    strength, resting = scheduled(when, n_trials, n_steps, hit, network.dt)
     change = (1.0 - gain) * hit
     offset = None if value is None else on_units(owner, units, value, network)
+    if isinstance(when, Trigger):
+        watch = when.watch(network.n_units, n_trials, n_steps, network.dt)
+        return Intervention(live=(Triggered(watch, gain=1.0 - change, offset=offset),))
+    strength, resting = scheduled(when, n_trials, n_steps, hit, network.dt)
     return Intervention(
         gain=1.0 - strength * change,
         offset=None if offset is None else strength * offset,

@@ -10,7 +10,7 @@ from torch import Tensor
 from neurornn import _check
 from neurornn._types import generator
 from neurornn.binned import ticks
-from neurornn.perturb.base import Timed
+from neurornn.perturb.base import Timed, Units, unit_tuple
 from neurornn.trials import Trials
 
 
@@ -166,6 +166,45 @@ class InTrials(AbstractWhen):
 
     def resting(self, n_trials: int) -> Tensor:
         return self.chosen(n_trials) * self.when.resting(n_trials)
+
+
+@dataclass(frozen=True)
+class OnTrials(AbstractWhen):
+    """In given trials only, such as those in which an animal was stimulated.
+
+    Args:
+        trials: indices of the trials.
+        when: when it holds within these trials.
+
+    Example:
+        >>> from neurornn.perturb import OnTrials
+        >>> OnTrials([1]).strength(3, 2, 10.0).tolist()
+        [[0.0], [1.0], [0.0]]
+    """
+
+    trials: Units
+    when: AbstractWhen = field(default_factory=Always)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trials", unit_tuple("OnTrials", self.trials, "trials"))
+        check_when("OnTrials", self.when)
+
+    def during(self, trials: Trials) -> "OnTrials":
+        return replace(self, when=self.when.during(trials))
+
+    def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
+        return self._chosen(n_trials)[:, None] * self.when.strength(n_trials, n_steps, dt)
+
+    def resting(self, n_trials: int) -> Tensor:
+        return self._chosen(n_trials) * self.when.resting(n_trials)
+
+    def _chosen(self, n_trials: int) -> Tensor:
+        chosen = list(unit_tuple("OnTrials", self.trials, "trials"))
+        if chosen and max(chosen) >= n_trials:
+            _check.fail("OnTrials", "trials", f"below {n_trials}, as the run has so many", max(chosen))
+        whole = torch.zeros(n_trials, dtype=torch.bool)
+        whole[chosen] = True
+        return whole
 
 
 def scheduled(when: AbstractWhen, n_trials: int, n_steps: int, like: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:

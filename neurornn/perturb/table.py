@@ -142,6 +142,17 @@ class LesionTable:
         """DOIs of the methods."""
         return ("10.1038/s41593-018-0310-2", "10.2202/1544-6115.1585", "10.1214/09-STS313")
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        trials, n_controls = len(self.intact), len(self.control_scores)
+        text = f"{self.perturbation} of {len(self.units)} of {self.n_units} units: {self.effect:+.3g} {self.score_name}"
+        known = {"interval": f"95 % bootstrap over {trials} trials of one network: no replication over networks."}
+        if n_controls:
+            known["nulls"] = f"{n_controls} matched random sets of other units, same trials and noise."
+            text += f", p = {self.p:.2g} of {n_controls} matched controls"
+        return known | {"generalisation": f"{text}."}
+
     def frame(self) -> pd.DataFrame:
         """Return one row a run: `kind` (intact, lesion, control, dose), `draw`, `dose`, the units, `score`, `effect`.
 

@@ -3,6 +3,8 @@
 import neurornn.plot.balanced
 import neurornn.plot.brian_parity
 import neurornn.plot.clocks
+import neurornn.plot.comparisons
+import neurornn.plot.constrained
 import neurornn.plot.dynamics
 import neurornn.plot.encoding
 import neurornn.plot.experiments
@@ -13,6 +15,7 @@ import neurornn.plot.neuron
 import neurornn.plot.oddball
 import neurornn.plot.predictive
 import neurornn.plot.probing
+import neurornn.plot.pruned_networks
 import neurornn.plot.pruning
 import neurornn.plot.race
 import neurornn.plot.reactivation

@@ -23,6 +23,8 @@ def _(parity: Parity) -> list[Figure]:
         for shift, (target, colour) in enumerate(zip(targets, (SECOND, THIRD, BRAIN), strict=False)):
             errors = [max(rows[cell, target]["trace_error"], 1e-17) for cell in cells]
             right.plot(errors, np.arange(len(cells)) + 0.2 * (shift - 1), "o", ms=5, color=colour, label=target)
+        rounding = [max(rows[cell, targets[0]]["ulp_error"], 1e-17) for cell in cells]
+        right.plot(rounding, np.arange(len(cells)), "|", ms=13, mew=1.6, color=INK, label="one ulp, here")
         right.axvline(1e-6, color=INK, lw=0.8, ls=":")
         labels = []
         for cell in cells:
@@ -31,15 +33,16 @@ def _(parity: Parity) -> list[Figure]:
         right.set(xscale="log", xlabel="largest relative difference of potentials", xlim=(1e-17, 1e-4))
         right.set_yticks(range(len(cells)), labels, fontsize=7)
         right.set_ylim(len(cells) - 0.4, -0.6)
-        right.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncol=3)
+        right.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncol=4)
         panel(right, "b", "All of them")
         return [
             finished(
                 drawing,
                 title="Here and in brian2.",
                 caption="a: the potential of one unit, run here and in brian2. b: the largest difference of potentials "
-                "over all units and steps; dotted: what is asked for. Below each cell, spikes that fell in another "
-                "step, of all spikes.",
-                alt=f"{table['mismatches'].sum()} mismatches; largest difference {table['trace_error'].max():.1e}.",
+                "over all units and steps; dotted: what is asked for; bar: what moving the first potentials to the "
+                "next numbers comes to, without brian2. Below each cell, spikes that fell in another step, of all.",
+                alt=f"Spikes here and in brian2: {table['mismatches'].sum()} in another step; the largest "
+                f"difference of a potential is {table['trace_error'].max():.1e}.",
             )
         ]

@@ -47,6 +47,8 @@ def _(clocks: Clocks) -> list[Figure]:
                 f"those beyond {SHOWN[1]:g} bins at {SHOWN[1]:g}. Dashed: a simulated "
                 f"population whose timescale is {KNOWN:g} bins (dotted). b: their share; dotted: chance. One step of a "
                 "network stands for one bin.",
-                alt="Cumulative distributions of intrinsic timescales of recorded neurons and of networks' units.",
+                alt="Cumulative distributions of intrinsic timescales, and the share of units that remember: "
+                + ", ".join(f"{one} {share:.0f} %" for one, share in zip(sources, kept, strict=True))
+                + ".",
             )
         ]

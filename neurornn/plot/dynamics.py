@@ -57,7 +57,8 @@ def _(found: Chaos) -> list[Figure]:
                 drawing,
                 title="Gradients before training.",
                 caption=found.summary(),
-                alt="Norms of gradients against the length of the unroll.",
+                alt=f"Two lines of gradient norms over the steps unrolled. After {found.lengths[-1]} steps: by the "
+                f"parameters {table['gradient'].iloc[-1]:.2g}, by the first state {table['memory'].iloc[-1]:.2g}.",
             )
         ]
 
@@ -90,7 +91,7 @@ def _(points: FixedPoints) -> list[Figure]:
                 caption=f"a: fixed points in their first two principal components ({counts}); the index counts "
                 f"unstable directions. b: eigenvalues of the Jacobian at each; outside the circle modes grow. "
                 + " ".join(points.notes),
-                alt=f"Fixed points: {counts}.",
+                alt=f"States and fixed points in their first components. Fixed points: {counts}.",
             )
         ]
 
@@ -116,7 +117,8 @@ def _(view: Portrait) -> list[Figure]:
                 title="Flow.",
                 caption=f"Direction (arrows) and speed (colour) of the state with the input held, some visited paths "
                 f"(grey) and fixed points. {view.methods}",
-                alt="Flow in the plane of the first two principal components.",
+                alt=f"Arrows of the flow in the plane of the first two principal components, with {len(view.points)} "
+                f"fixed points and {min(len(view.paths), 12)} visited paths.",
             )
         ]
 
@@ -145,7 +147,8 @@ def _(found: Modes) -> list[Figure]:
                 caption=f"a: eigenvalues of a step. b: after how long each mode has changed e-fold. c: the most that a "
                 f"perturbation can have grown; above 1 (dashed) although all modes decay, the step is not normal "
                 f"(departure {found.departure:.2f}).",
-                alt="Eigenvalues, time constants and amplification.",
+                alt=f"{len(taus)} eigenvalues beside the unit circle, their time constants (up to {taus[0]:.3g} ms), "
+                f"and the largest gain of a perturbation, at most {float(np.max(found.amplification)):.3g}.",
             )
         ]
 

@@ -77,7 +77,7 @@ def _filters(fit: EncodingFit) -> Figure | None:
             title="What the model looks for.",
             caption=f"{name} of the standardised stimulus over its window (at most 8); right, where the model has a "
             "history: what an own spike adds to the drive.",
-            alt=f"{len(shown)} curves over {shown.shape[1]} frames before the bin.",
+            alt=f"{name} of the model: {len(shown)} curves of weight from {before[0]:g} to {before[-1]:g} ms.",
         )
 
 
@@ -115,7 +115,8 @@ def _(found: Encodings) -> list[Figure]:
                 level += 1
             ticks.append((level - len(counts) / 2, name))
         raster.set_yticks([place for place, _ in ticks], [name for _, name in ticks])
-        raster.set(xlim=(0, shown * first.dt), ylim=(level, 0), xticklabels=[])
+        raster.set(xlim=(0, shown * first.dt), ylim=(level, 0))
+        raster.tick_params(labelbottom=False)
         panel(raster, "a", f"Held-out spikes of unit {first.table.index[unit]}, and spikes of each model on its own")
         rate = drawing.add_subplot(grid[1, :], sharex=raster)
         spikes = at[found.evoked.counts[0, found.rows[offset:], unit][:shown] > 0]
@@ -136,10 +137,11 @@ def _(found: Encodings) -> list[Figure]:
         panel(left, "c", "Over the mean rate (0)")
         _intervals(middle, found, unit, colours)
         table = found.trains.groupby("source", sort=False)[["cv", "fano"]].median()
-        for name, row in table.iterrows():
+        for k, (name, row) in enumerate(table.iterrows()):
             colour = BRAIN if name == "recording" else colours.get(str(name), INK)
             right.plot(row["cv"], row["fano"], "o", color=colour, ms=7)
-            right.annotate(str(name), (row["cv"], row["fano"]), xytext=(4, 4), textcoords="offset points", fontsize=8)
+            beside = (5, -10) if k % 2 else (4, 4)  # above and below in turn, as points may lie side by side
+            right.annotate(str(name), (row["cv"], row["fano"]), xytext=beside, textcoords="offset points", fontsize=8)
         right.axhline(1, color=NULL, lw=0.8, ls="--")
         right.axvline(1, color=NULL, lw=0.8, ls="--")
         top = max(1.15, float(np.nanmax(table.to_numpy())) * 1.1)

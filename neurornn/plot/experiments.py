@@ -76,13 +76,15 @@ def _(hurt: LesionTable) -> list[Figure]:
     curve = hurt.curve
     with canvas(9.0, 3.0) as drawing:
         left, right = drawing.subplots(1, 2, width_ratios=[1.2, 1])
-        left.hist(hurt.control_effects, bins=40, color=NULL, label=f"{len(hurt.control_effects)} matched controls")
+        n_controls = len(hurt.control_effects)
+        if n_controls:
+            left.hist(hurt.control_effects, bins=40, color=NULL, label=f"{n_controls} matched controls")
         left.axvline(hurt.effect, color=MODEL, lw=2, label=f"these {len(hurt.units)} units")
         left.axvspan(*hurt.interval, color=MODEL, alpha=0.15, lw=0)
         left.axvline(0, color=INK, lw=0.8)
         left.set(xlabel=f"change of {hurt.score_name}", ylabel="controls")
         left.legend(loc="upper right")
-        panel(left, "a", f"z = {hurt.z:.1f}, p = {hurt.p:.3g}")
+        panel(left, "a", f"z = {hurt.z:.1f}, p = {hurt.p:.3g}" if n_controls else "Without controls")
         if len(curve):
             right.fill_between(
                 curve["dose"],
@@ -96,7 +98,8 @@ def _(hurt: LesionTable) -> list[Figure]:
             right.plot(len(hurt.units) / hurt.n_units, hurt.effect, "D", color=MODEL, ms=6)
             right.axhline(0, color=INK, lw=0.8)
             right.set(xlabel="fraction of units silenced at random", ylabel=wrapped(f"change of {hurt.score_name}"))
-            panel(right, "b", f"Dose: half effect at {hurt.half_dose:.2f}")
+            half = f"half effect at {hurt.half_dose:.2f}" if np.isfinite(hurt.half_dose) else "no harm at full dose"
+            panel(right, "b", f"Dose: {half}")
         return [
             finished(
                 drawing,
@@ -104,9 +107,18 @@ def _(hurt: LesionTable) -> list[Figure]:
                 caption="a: the effect (shaded: 95 % bootstrap over trials) beside that of matched random sets on "
                 "the same trials and "
                 "the same noise. b: random sets of growing size (mean and standard deviation); diamond: these units.",
-                alt=f"Effect {hurt.effect:.3g}, mean control {float(hurt.control_effects.mean()):.3g}, p {hurt.p:.3g}.",
+                alt=_beside_controls(hurt),
             )
         ]
+
+
+def _beside_controls(hurt: LesionTable) -> str:
+    low, high = hurt.interval
+    text = f"The lesion changes the {hurt.score_name} by {hurt.effect:.3g} ({low:.3g} to {high:.3g})"
+    if not len(hurt.control_effects):
+        return f"{text}; no controls were run."
+    mean = float(hurt.control_effects.mean())
+    return f"{text}, {len(hurt.control_effects)} matched controls by {mean:.3g} on average; p = {hurt.p:.3g}."
 
 
 @figures.register

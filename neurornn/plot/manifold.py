@@ -38,7 +38,8 @@ def _(found: Continuum) -> list[Figure]:
                 f"variance). b: drift along the {found.kind} with the input held; {found.rests} stable resting places. "
                 f"c: time constants of the slowest modes; overlap of the slowest with the tangent, median "
                 f"{np.median(found.along):.2f}. {found.methods}",
-                alt=f"Slow states on a {found.kind}, their drift, and time constants.",
+                alt=f"{len(found.states)} slow states on a {found.kind}, their drift ({found.rests} places of rest), "
+                f"and the time constants of the slowest modes.",
             )
         ]
 

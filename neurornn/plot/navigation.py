@@ -48,7 +48,7 @@ def _errors(found: Localisation) -> Figure:
             title="How far off.",
             caption=f"Mean error over {len(found.errors['network'])} new trials, the same for all; bands: two standard "
             "errors. Path integration is told where the trial begins; the observers know the arena.",
-            alt=f"Errors at the last step: {shown}.",
+            alt=f"Curves of position error over a trial. Errors at the last step: {shown}.",
         )
 
 
@@ -70,7 +70,7 @@ def _paths(found: Localisation) -> Figure:
             title="Some trials.",
             caption="The path up to that step (line, ring: now), and where network and particle filter think the "
             f"animal is (last ten steps). {cloud}".strip(),
-            alt="Paths in a polygon, with the positions that the network and the particle filter answered.",
+            alt=f"{len(shown)} paths in polygons, with where the network and the particle filter think the animal is.",
         )
 
 
@@ -150,7 +150,7 @@ def _(counted: Dimensions) -> list[Figure]:
                 title="How many dimensions.",
                 caption="Dimensions of the activity over trials in each window of the trial; bars: standard deviation "
                 "over resampled trials.",
-                alt=f"Participation ratios: {values}.",
+                alt=f"Bars of dimensionality in windows of a trial. Participation ratios: {values}.",
             )
         ]
 
@@ -171,7 +171,7 @@ def _(known: Recognition) -> list[Figure]:
                 drawing,
                 title="Which arena.",
                 caption="Share of new trials in which the arena that is held most probable is the right one.",
-                alt=f"At the last step: {last}.",
+                alt=f"Curves over a trial of how often the arena is told. At the last step: {last}.",
             )
         ]
 
@@ -215,7 +215,7 @@ def _correlations(maps: Remappings) -> Figure:
             title="Remapping.",
             caption="Correlations of halves of the trials within an arena and between two, one dot a pair of arenas; "
             "chance: units of one arena dealt at random to those of the other.",
-            alt=f"Map correlations. {told}.",
+            alt=f"Distributions of map correlations over units. {told}.",
         )
 
 
@@ -244,5 +244,6 @@ def _two_arenas(maps: Remappings, n_units: int = 10) -> Figure:
             title="The same units in two arenas.",
             caption="Units ordered by how alike their maps are in the two arenas (the number), from those that remap "
             "most; each map scaled to its own range.",
-            alt=f"Place maps of {n_units} units in arenas {one} and {other}.",
+            alt=f"Place maps of {n_units} units in arenas {one} and {other}; their correlations go from "
+            f"{found.table['between'].iloc[chosen[0]]:.2f} to {found.table['between'].iloc[chosen[-1]]:.2f}.",
         )

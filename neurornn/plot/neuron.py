@@ -7,6 +7,9 @@ from neurornn.study.neuron import NeuronFit, NeuronFits
 
 COLOURS = {"lif": SECOND, "adaptive": THIRD, "adex": MODEL}
 
+LINES = {"gradient": "-", "search": ":", "refined": "--"}
+MARKERS = {"gradient": "o", "search": "s", "refined": "^"}
+
 
 @figures.register
 def _(fits: NeuronFits) -> list[Figure]:
@@ -15,7 +18,7 @@ def _(fits: NeuronFits) -> list[Figure]:
 
 @figures.register
 def _(fit: NeuronFit) -> list[Figure]:
-    return [_potentials(NeuronFits(fit.held_out.clamp, {f"{fit.kind.__name__}, fitted": fit}, ""))]
+    return [_potentials(NeuronFits(fit.held_out.clamp, {f"{fit.kind.__name__}, fitted": fit}, float("nan"), ""))]
 
 
 def _potentials(fits: NeuronFits) -> Figure:
@@ -43,7 +46,8 @@ def _potentials(fits: NeuronFits) -> Figure:
             title="Steps that the fits never saw.",
             caption="The neuron (teal) and each model by the better of its optimisers. A model has no spike of its own "
             "shape: its spikes are told by lines from -10 to 20 mV.",
-            alt="Potentials of the neuron and of the models on held-out current steps.",
+            alt=f"Potentials of the neuron and of {', '.join(best.values())} on held-out current steps of "
+            f"{', '.join(f'{held_out.steps[sweep]:g}' for sweep in shown)} pA.",
         )
 
 
@@ -54,14 +58,14 @@ def _rates(fits: NeuronFits) -> Figure:
         left.plot(fits.clamp.steps[order], fits.clamp.rates()[order], "o-", color=BRAIN, ms=4, label="neuron")
         for name, fit in fits.fits.items():
             model, way = name.split(", ")
-            style = "-" if way == "gradient" else ":"
+            style = LINES.get(way, "-")
             rates = fit.held_out.model.rates()
             left.plot(fit.held_out.clamp.steps, rates, style, color=COLOURS.get(model, MODEL), lw=1.3, label=name)
         left.set(xlabel="current (pA)", ylabel="rate during the step (Hz)")
         left.legend(fontsize=7)
         panel(left, "a", "f-I curve, models on held-out steps")
         names = list(fits.fits)
-        for way, marker in (("gradient", "o"), ("search", "s")):
+        for way, marker in MARKERS.items():
             chosen = [name for name in names if name.endswith(way)]
             if not chosen:
                 continue
@@ -77,7 +81,7 @@ def _rates(fits: NeuronFits) -> Figure:
         return finished(
             drawing,
             title="Rates and costs.",
-            caption="a: rate during the step of the neuron and of every fit (solid: gradient, dotted: search). b: "
-            "held-out error of the rate over the wall time of the fit.",
+            caption="a: rate during the step of the neuron and of every fit (solid: gradient, dotted: search, dashed: "
+            "search, then gradient). b: held-out error of the rate over the wall time of the fit.",
             alt="f-I curves: " + ", ".join(f"{n} {f.held_out.fi_error:.1f} Hz" for n, f in fits.fits.items()) + ".",
         )

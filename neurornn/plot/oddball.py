@@ -41,7 +41,8 @@ def _(found: Mismatch) -> list[Figure]:
                 title="Mismatch of single units.",
                 caption="a: the index (deviant - standard) / (deviant + standard) of each unit, beside shuffled roles. "
                 "b: its two parts where there is a control, else the responses themselves.",
-                alt=f"Index of the population {whole['index']:.2f}.",
+                alt=f"Histogram of the index of {len(table)} units beside shuffled roles; that of the population is "
+                f"{whole['index']:.2f}.",
             )
         ]
 

@@ -145,7 +145,9 @@ def _(kinds: UnitKinds) -> list[Figure]:
                 title="Units that predict, units that err.",
                 caption="a: the kind of each unit at the place of its pixel. b: how much that pixel varies over "
                 "images; line: median. Colours as in b.",
-                alt="; ".join(f"{(table['kind'] == kind).sum()} {kind}" for kind in KINDS) + ".",
+                alt="A map of units by kind: "
+                + ", ".join(f"{(table['kind'] == kind).sum()} {kind}" for kind in KINDS)
+                + ".",
             )
         ]
 

@@ -81,7 +81,9 @@ def _posteriors(scores: Replays) -> list[Figure]:
                 title="The events that score highest.",
                 caption="Decoded probability of each place in each bin of an event; number: size of the score. The "
                 "best of many events look like replay by chance, too: the shares above tell.",
-                alt="Decoded events of " + " and ".join(source for source, _ in shown) + ".",
+                alt=f"Maps of decoded place over time for the {EXAMPLES} events that score highest, of "
+                + " and of ".join(source for source, _ in shown)
+                + ".",
             )
         ]
 
@@ -103,7 +105,9 @@ def _(sweep: NoiseSweep) -> list[Figure]:
                 title="How much noise quiescence needs.",
                 caption="Quiescence at growing noise; dashed: the square root of 2, at which theory has it sample what "
                 "the network visits when it acts.",
-                alt="Divergence, step and variance of quiescence against the noise.",
+                alt="Divergence from active runs over the noise: "
+                + ", ".join(f"{js:.3g} nats at {k:.3g}" for k, js in zip(table["factor"], table["js"], strict=True))
+                + "; beside it the step and the variance of quiescence.",
             )
         ]
 
@@ -124,6 +128,11 @@ def _(biased: Targeted) -> list[Figure]:
             axis.set(xlabel="strength of the current", ylim=(0, 1.02))
             panel(axis, letter, f"Towards {target:g} of the track")
         axes[0].set(ylabel="share of the time near it")
+        most = max(table["strength"])
+        told = [
+            f"{biased.near(one, most, 'place'):.2f} and {biased.near(one, most, 'shuffled units'):.2f} at {one:g}"
+            for one in targets
+        ]
         axes[0].legend(fontsize=8)
         return [
             finished(
@@ -131,7 +140,9 @@ def _(biased: Targeted) -> list[Figure]:
                 title="Targeted reactivation.",
                 caption="Share of the time near a place under a constant current in the pattern of that place, beside "
                 "the same current to the units in random order.",
-                alt="Time near the target against the strength of the current.",
+                alt="Share of the time near a target at the strongest current, and with its units shuffled: "
+                + "; ".join(told)
+                + ".",
             )
         ]
 
@@ -158,7 +169,12 @@ def _(hurt: QuietLesion) -> list[Figure]:
                 title="Lesion in quiescence.",
                 caption="Silencing the most place-tuned units in quiescence alone, beside random sets of as many "
                 "active units.",
-                alt="Two histograms of random lesions with the lesion of place units.",
+                alt="Two histograms over random sets of units that are silenced. JS divergence from active runs: "
+                + ", ".join(
+                    f"{kind} {float(np.median(np.asarray(table.loc[table['units'] == kind, 'js'], dtype=float))):.3g}"
+                    for kind in ("none", "place", "random")
+                )
+                + " nats.",
             )
         ]
 

@@ -28,7 +28,7 @@ def _(field: DriftField) -> list[Figure]:
                 drawing,
                 title="Drift.",
                 caption=f"Mean step from each place; alignment with the score {field.alignment:.2f}. {field.methods}",
-                alt=f"A field of mean steps; pull to the mean {field.pull:.2f}.",
+                alt=f"A field of mean steps of the decoded position; pull to the mean {field.pull:.2f}.",
             )
         ]
 
@@ -55,7 +55,8 @@ def _line(quiet: Reactivation) -> Figure:
             title="Without input.",
             caption="a: positions visited in quiescence beside those of active runs, of quiescence without noise, of "
             "untrained networks, and of the animal where there is one. b: decoded paths of three trials.",
-            alt="Densities of decoded positions, and three decoded paths.",
+            alt=f"Densities of decoded positions of {', '.join([*shown, *others])}, and three decoded paths. "
+            f"JS divergence of quiescence from active runs: {quiet.value('JS from active', 'quiescent'):.3g} nats.",
         )
 
 

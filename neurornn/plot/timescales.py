@@ -53,11 +53,14 @@ def _growth(curricula: Curricula) -> Figure:
 
 
 def _recall(curricula: Curricula) -> Figure:
+    told = []
     with canvas(6.0, 2.6) as drawing:
         axis = drawing.subplots()
         for name in curricula.growths:
             mine = curricula.recall[curricula.recall["curriculum"] == name]
             axis.plot(mine["n"], 100 * mine["accuracy"], color=COLOURS[name], marker="o", ms=4, label=NAMES[name])
+            if len(mine):
+                told.append(f"{NAMES[name]} {100 * mine['accuracy'].min():.0f} to {100 * mine['accuracy'].max():.0f} %")
         axis.axhline(50, color=NULL, lw=1, ls="--")
         axis.set(xlabel="N that it is asked about", ylabel="right answers (%)", ylim=(35, 103))
         axis.legend()
@@ -66,12 +69,13 @@ def _recall(curricula: Curricula) -> Figure:
             title="What is left of the smaller N.",
             caption="Fair bits, when each had passed its last N. The only head of the one is asked about every N. "
             "Dashed: chance.",
-            alt="Accuracy over N of both networks, beside chance.",
+            alt=f"Right answers over the N that is asked about: {'; '.join(told)}. Chance is 50 %.",
         )
 
 
 @figures.register
 def _(tolerance: Tolerance) -> list[Figure]:
+    told = []
     with canvas(9.0, 3.0) as drawing:
         axes = drawing.subplots(1, 3)
         rng = np.random.default_rng(0)
@@ -82,6 +86,7 @@ def _(tolerance: Tolerance) -> list[Figure]:
                 place + rng.uniform(-0.15, 0.15, len(left)), left, s=14, color=COLOURS[name], alpha=0.7, lw=0
             )
             axes[0].hlines(left.mean(), place - 0.3, place + 0.3, color=INK, lw=1.6)
+            told.append(f"{NAMES[name]}, {group} time constants {left.mean():.2f}")
         axes[0].set_xticks(range(4), ["single\nshort", "single\nlong", "multi\nshort", "multi\nlong"], fontsize=8)
         for axis, on in zip(axes[1:], ("weights", "time constants"), strict=True):
             for name in ("single", "multi"):
@@ -108,7 +113,9 @@ def _(tolerance: Tolerance) -> list[Figure]:
                 title=f"What the memory withstands, at N = {tolerance.n}.",
                 caption="1: as intact; 0: chance. a: each dot a silenced unit, of those with the shortest and the "
                 "longest time constants; line: mean. b, c: mean over draws.",
-                alt="Relative accuracy without single units, and over noise on weights and on time constants.",
+                alt="Accuracy above chance, relative to the intact network. One unit silenced, means: "
+                + "; ".join(told)
+                + ". Two curves over noise on weights and on time constants fall from 1 towards 0.",
             )
         ]
 
@@ -142,6 +149,12 @@ def _(memories: Memories) -> list[Figure]:
                 title="Timescales of the network.",
                 caption="a: how activity forgets, driven by random bits. b: the timescale of each unit, cumulated "
                 "(those below 0.1 ms at 0.1). c: principal components that hold 90 % of the variance.",
-                alt="Autocorrelations, their timescales and dimensionality of the untrained and both trained networks.",
+                alt="How activity forgets, and how many dimensions it has. "
+                + "; ".join(
+                    f"{NAMES[name]}: median timescale {float(np.nanmedian(found.table['tau'])):.2g} ms, "
+                    f"{memories.dimensions[name]:.3g} components"
+                    for name, found in memories.decays.items()
+                )
+                + ".",
             )
         ]

@@ -28,13 +28,19 @@ def _(fit: Fit) -> list[Figure]:
             right.plot(history["step"], history["gradient"], color=NULL, lw=0.8)
             right.set(xlabel="step", ylabel="gradient norm", yscale="log")
             panel(right, "b", "Gradient before clipping")
-        last = f"{float(history['loss'].iloc[-1]):.3g}"
+        first, last = (f"{float(history['loss'].iloc[k]):.3g}" for k in (0, -1))
+        other, ends = "the norm of the gradient before it was clipped", ""
+        if len(scored):
+            other, ends = (
+                "the score on trials that were not trained on",
+                f", the score ends at {scored['score'].iloc[-1]:.3g}",
+            )
         return [
             finished(
                 drawing,
                 title="Training.",
-                caption=f"Loss of each of {len(history)} steps (thin) and its running median; score on fresh trials.",
-                alt=f"Two curves over {len(history)} training steps. The loss ends at {last}.",
+                caption=f"a: loss of each of {len(history)} steps (thin) and its running median. b: {other}.",
+                alt=f"Two curves over {len(history)} training steps. The loss goes from {first} to {last}{ends}.",
             )
         ]
 

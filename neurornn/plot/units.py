@@ -19,6 +19,7 @@ def _(beside: Beside) -> list[Figure]:
 
 
 def _maps(beside: Beside) -> Figure:
+    told = []
     with canvas(9.0, 4.4) as drawing:
         axes = drawing.subplots(2, 3)
         for column, source in enumerate(COLOURS):
@@ -30,6 +31,7 @@ def _maps(beside: Beside) -> Figure:
                 if row == 0:
                     n_tuned = int(np.sum(profile.table["information_p"].to_numpy(dtype=float) < 0.05))
                     axis.set_title(f"{NAMES[source]}: {n_tuned} of {len(order)} tuned", color=COLOURS[source])
+                    told.append(f"{NAMES[source]} {n_tuned} of {len(order)}")
                 if column == 0:
                     axis.set_ylabel(f"unit   (runs {arrow})")
                 if row == 1:
@@ -40,7 +42,7 @@ def _maps(beside: Beside) -> Figure:
             caption="One row a unit, each scaled to its own maximum over both directions and sorted by where it "
             "fires most; "
             "top: runs towards larger positions, bottom: back. Place-tuned: p < 0.05 against circular shifts.",
-            alt="Heat maps of firing over position for the rat, the trained network and the untrained network.",
+            alt="Heat maps of firing over position. Place-tuned units: " + "; ".join(told) + ".",
         )
 
 
@@ -82,7 +84,8 @@ def _every_map(profile: SpatialProfile, name: str) -> Figure:
             caption="Rate over position, from 0 up (colour: towards larger positions, grey: back); number: unit and "
             "bits/spike, "
             f"* p < 0.05 against circular shifts. Sorted by {by}.{cut}",
-            alt=f"Small curves of firing over position for {len(order)} units of the {name}.",
+            alt=f"{len(order)} small curves of the rate over position, one a unit of the {name}; with a star, that is "
+            f"place-tuned, {int(np.sum(profile.table['information_p'].to_numpy(dtype=float)[order] < 0.05))}.",
         )
 
 

@@ -20,3 +20,4 @@ from neurornn.pruning.spectrum import Exponents as Exponents
 from neurornn.pruning.spectrum import Spectrum as Spectrum
 from neurornn.pruning.spectrum import spectrum_distance as spectrum_distance
 from neurornn.pruning.spectrum import spectrum_of as spectrum_of
+from neurornn.pruning.ticket import LotteryTicket as LotteryTicket

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from neurornn.statistics.scores import known_correlation
+from neurornn.statistics.scores import known_correlation, psth_r2
 
 Responses = Float[np.ndarray, "repeat bin unit"]
 
@@ -171,6 +171,30 @@ def feve(responses: Responses, rates: Float[np.ndarray, "bin unit"]) -> Explaine
     with np.errstate(invalid="ignore", divide="ignore"):
         signal = np.where(total - noise > 0, total - noise, np.nan)
         return Explained((total - noise) / total, 1.0 - (error - noise) / signal)
+
+
+def variance_of_ceiling(responses: Responses, rates: Float[np.ndarray, "bin unit"]) -> Float[np.ndarray, " unit"]:
+    r"""Return the explained variance of the mean of the even repeats, over what the odd repeats explain of it.
+
+    $$ FV = \frac{1 - \sum_t (y^e_t - \hat y_t)^2 / \sum_t (y^e_t - \bar y^e)^2}
+                {1 - \sum_t (y^e_t - y^o_t)^2 / \sum_t (y^e_t - \bar y^e)^2} $$
+
+    As some papers report it: a prediction without noise may come above 1, since the odd repeats are noisy themselves.
+    `cc_norm` and `feve` have no such excess. NaN where the odd repeats explain nothing, or for a single repeat.
+
+    Args:
+        responses: shape `(repeat, bin, unit)`; NaN where a repeat was not shown.
+        rates: the prediction, in the unit of the responses. Shape `(bin, unit)`.
+
+    References:
+        Heitman et al. (2016), doi:10.1101/045336.
+    """
+    even, odd = mean_response(responses[0::2]), mean_response(responses[1::2])
+    if len(responses) < 2:
+        return np.full(responses.shape[2], np.nan)
+    both = np.where(np.isfinite(even) & np.isfinite(odd), even, np.nan)
+    best = psth_r2(both, np.nan_to_num(odd))
+    return np.divide(psth_r2(both, rates), best, out=np.full(len(best), np.nan), where=best > 0)
 
 
 def oracle(responses: Responses) -> Float[np.ndarray, " unit"]:

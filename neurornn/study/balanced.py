@@ -126,8 +126,9 @@ class BrunelStudy(AbstractStudy):
 
     The asynchronous irregular state: single neurons fire irregularly, pairs hardly correlate, the population rate is
     steady, and rate and CV are those that white noise of the self-consistent mean and variance would give. The CV of
-    this state need not be 1: at $g = 5$, $\nu_{ext}/\nu_{thr} = 2$ the mean input lies just above threshold, and theory
-    gives 0.68.
+    this state need not be 1: at $g = 5$, $\nu_{ext}/\nu_{thr} = 2$, the published example of the state (figure 8C, with
+    10,000 and 2,500 neurons, 1,000 and 250 inputs, 0.1 mV and 1.5 ms), the mean input lies just above threshold, and
+    theory gives 0.68.
 
     Args:
         n_excitatory: excitatory neurons; published: 10,000.
@@ -167,6 +168,9 @@ class BrunelStudy(AbstractStudy):
 @dataclass(frozen=True)
 class CubaStudy(AbstractStudy):
     """Simulate the current-based benchmark network and measure its state.
+
+    Its leak pulls to -49 mV, above the threshold of -50 mV, so that a neuron without inputs would fire like a clock: a
+    CV below 1 is to be expected. No published one is known to us.
 
     Args:
         n_units: neurons; published: 4000.

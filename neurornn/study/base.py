@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from neurornn import _check
-from neurornn.fit import EncodingFit, Fit
+from neurornn.fit import ConstrainedFit, EncodingFit, Fit
 from neurornn.fit.train import train
 from neurornn.latent import LatentFit
 from neurornn.network import Network
@@ -69,7 +69,7 @@ class Findings:
     """
 
     quantities: Mapping[str, float]
-    fit: Fit | EncodingFit | LatentFit | None = None
+    fit: Fit | EncodingFit | LatentFit | ConstrainedFit | None = None
     headline: pd.DataFrame = field(default_factory=pd.DataFrame)
     parts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -13,8 +13,9 @@ from torch import Tensor
 from neurornn._types import generator
 from neurornn.bridge import BrianModel, to_brian2
 from neurornn.cell import LIF, AbstractCell, AdaptiveLIF, AdEx, ExpIF, Gamma, Izhikevich, LeakyRate, Uniform
-from neurornn.fit import train
+from neurornn.fit import Fit, train
 from neurornn.network import Network
+from neurornn.readout import LeakyIntegrator
 from neurornn.study.base import AbstractStudy, Findings, Plan
 from neurornn.task import EvidenceAccumulation
 
@@ -36,8 +37,8 @@ CELLS: Mapping[str, Callable[[int, int, int], AbstractCell]] = {
         dt=0.5,
         seed=seed,
     ),
-    "ExpIF": lambda n_in, n, seed: ExpIF(n_in, n, tau=TAU, tau_syn=TAU_SYN, refractory=1.0, dt=0.1, seed=seed),
-    "AdEx": lambda n_in, n, seed: AdEx(n_in, n, tau_syn=TAU_SYN, refractory=1.0, dt=0.1, seed=seed),
+    "ExpIF": lambda n_in, n, seed: ExpIF(n_in, n, tau=TAU, tau_syn=TAU_SYN, refractory=1.0, dt=0.2, seed=seed),
+    "AdEx": lambda n_in, n, seed: AdEx(n_in, n, tau_syn=TAU_SYN, refractory=1.0, dt=0.2, seed=seed),
     "Izhikevich": lambda n_in, n, seed: Izhikevich(n_in, n, tau_syn=TAU_SYN, dt=0.2, seed=seed),
     "LeakyRate": lambda n_in, n, seed: LeakyRate(n_in, n, tau=Uniform(50.0, 150.0), dt=5.0, seed=seed),
 }
@@ -49,9 +50,12 @@ class Parity:
     """What came out of running networks here and in brian2.
 
     Args:
-        table: one row a cell and target: `cell`, `target`, `networks`, `units`, `steps`, `rate` (Hz), `spikes`,
+        table: one row a cell and target: `cell`, `target`, `seed`, `networks`, `units`, `steps`, `rate` (Hz), `spikes`,
             `mismatches` (steps of units that fired in one and not in the other), `trace_error` (largest difference of
-            potentials, over their largest size), and seconds of each run.
+            potentials, over their largest size), and seconds of each run. Beside them, what rounding does here alone:
+            `ulp_error` is the largest difference that comes of moving every first potential to the next number, and
+            `ulp_growth` the rate at which it grows, 1/s.
+        training: one row a network: `cell`, `seed`, `before` and `after` (score of the untrained and of the trained).
         example: potential of one unit here and in brian2. Shape `(time, 2)`, mV.
         dt: sampling step of the example, ms.
         of: what the example is of.
@@ -60,6 +64,7 @@ class Parity:
     """
 
     table: pd.DataFrame
+    training: pd.DataFrame
     example: Float[np.ndarray, "time 2"]
     dt: float
     of: str
@@ -82,8 +87,23 @@ class Parity:
             "lowest_rate": float(min((row["rate"] for row in spiking), default=0.0)),
             "highest_rate": float(max((row["rate"] for row in spiking), default=0.0)),
             "comparisons": float(len(rows)),
-            **{f"trace_error {row['cell']} {row['target']}": float(row["trace_error"]) for row in rows},
+            **{
+                f"{name} {row['cell']} {row['target']}": float(row[name])
+                for row in rows
+                for name in ("steps", "spikes", "mismatches", "trace_error")
+            },
+            **{f"{name} {row['cell']}": float(row[name]) for row in rows for name in ("ulp_error", "ulp_growth")},
+            **self._learnt(),
         }
+
+    def _learnt(self) -> dict[str, float]:
+        """Return the mean score of each cell's networks after training, and the least of all."""
+        if not len(self.training):
+            return {}
+        spiking = self.training[self.training["cell"] != "LeakyRate"]
+        means = self.training.groupby("cell")["after"].mean()
+        least = float((spiking if len(spiking) else self.training)["after"].min())
+        return {"lowest_score": least, **{f"score {cell}": float(score) for cell, score in means.items()}}
 
 
 def parity(
@@ -92,6 +112,7 @@ def parity(
     *,
     targets: Sequence[str] = ("numpy",),
     name: str = "",
+    seed: int = 0,
 ) -> Parity:
     """Run networks of one kind here and in brian2, and compare every spike and every potential.
 
@@ -100,6 +121,7 @@ def parity(
         inputs: of one trial for each network, all of one length.
         targets: of brian2.
         name: of the cell, for the table; its class where absent.
+        seed: that the networks came of, for the table.
 
     Raises:
         ValueError: if a network cannot be exported.
@@ -115,8 +137,10 @@ def parity(
     begun = time.perf_counter()
     runs = [_run(network.cell, x) for network, x in zip(networks, inputs, strict=True)]
     here = time.perf_counter() - begun
+    moved = [_run(network.cell, x, moved=True)[1] for network, x in zip(networks, inputs, strict=True)]
     spikes, traces = (np.concatenate(parts, axis=1) for parts in zip(*runs, strict=True))
     model = side_by_side([to_brian2(one, inputs=x) for one, x in zip(networks, inputs, strict=True)])
+    size, rounding = np.abs(traces).max(), np.abs(np.concatenate(moved, axis=1) - traces)
     rows, activity = [], traces
     for target in targets:
         begun = time.perf_counter()
@@ -129,13 +153,16 @@ def parity(
             {
                 "cell": name,
                 "target": target,
+                "seed": seed,
                 "networks": len(networks),
                 "units": spikes.shape[1],
                 "steps": len(spikes),
                 "rate": float(spikes.mean() * 1000.0 / model.dt),
                 "spikes": int(spikes.sum()),
                 "mismatches": int(np.count_nonzero(theirs != spikes)),
-                "trace_error": float(np.abs(activity - traces).max() / np.abs(traces).max()),
+                "trace_error": float(np.abs(activity - traces).max() / size),
+                "ulp_error": float(rounding.max() / size),
+                "ulp_growth": _growth(rounding, model.dt),
                 "seconds_here": here,
                 "seconds_brian2": time.perf_counter() - begun,
             }
@@ -146,26 +173,31 @@ def parity(
         f"{len(networks)} networks of each cell ({spikes.shape[1]} units in all), run for {model.duration:g} ms here "
         f"and in brian2 with the same step. Seconds in brian2 hold compilation."
     )
-    return Parity(pd.DataFrame(rows), example, model.dt, f"{name} unit, brian2 on {targets[-1]}", methods)
+    return Parity(
+        pd.DataFrame(rows), pd.DataFrame(), example, model.dt, f"{name} unit, brian2 on {targets[-1]}", methods
+    )
 
 
 @dataclass(frozen=True)
 class ParityStudy(AbstractStudy):
-    """Train small networks of every cell a little, export them to brian2, and compare spike by spike in float64.
+    """Train networks of every cell, export them to brian2, and compare spike by spike in float64.
 
     Both sides compute the same, but sum in another order, so that they differ by rounding. Networks of LIF units forget
-    that at once. In networks of Izhikevich units it grows, some tenfold every 250 ms, and is largest in the last step
-    of an upstroke: after 2 s a few of a hundred thousand samples are apart by more than 1e-6, and after long enough
-    spikes will be.
+    that at once. In networks of Izhikevich units it grows, whoever computes them: from one spike to the next the
+    recovery current remembers the upstroke, and the upstroke multiplies what came before it. Moving a first potential
+    to the next number of float64 shows it without brian2 (`ulp_error`, `ulp_growth`).
 
-    Networks of one cell run side by side in brian2, as one that is not connected across. Their inputs are redrawn every
-    10 ms. Seeds are counted up from that of the plan.
+    The networks learn to tell which of two inputs was the stronger, in trials of 40 ms. Those of one cell run side by
+    side in brian2, as one that is not connected across. Their inputs there are redrawn every 10 ms. Seeds are counted
+    up from that of the plan.
 
     Args:
         networks: of each cell.
         units: of each network.
         duration: ms.
-        train_steps: of each network, on short trials of evidence accumulation.
+        train_steps: of each network.
+        batch: trials of a training step.
+        learning_rate: of the training.
         cells: which cells; all where absent.
         targets: of brian2.
 
@@ -176,33 +208,51 @@ class ParityStudy(AbstractStudy):
     networks: int = 5
     units: int = 200
     duration: float = 2000.0
-    train_steps: int = 5
+    train_steps: int = 30
+    batch: int = 16
+    learning_rate: float = 1e-2
     cells: tuple[str, ...] = ()
     targets: tuple[str, ...] = ("numpy", "cython", "cpp_standalone")
 
     def run(self, plan: Plan) -> Findings:
-        found = []
+        found, training = [], []
         for name in self.cells or CELLS:
-            plan.say(f"{name}: {self.networks} networks, here and in brian2 on {', '.join(self.targets)}")
-            trained = [self._trained(name, plan.seed * 100 + k) for k in range(self.networks)]
-            inputs = [self._inputs(one, plan.seed * 100 + k) for k, one in enumerate(trained)]
-            found.append(parity(trained, inputs, targets=self.targets, name=name))
+            plan.say(f"{name}: training {self.networks} networks")
+            seeds = [plan.seed * 100 + k for k in range(self.networks)]
+            fits = [self._fit(name, seed) for seed in seeds]
+            for seed, fit in zip(seeds, fits, strict=True):
+                before, after = (float(one.score().mean()) for one in (fit.untrained(0), fit))
+                training.append({"cell": name, "seed": seed, "before": before, "after": after})
+            plan.say(f"{name}: here and in brian2 on {', '.join(self.targets)}")
+            trained = [fit.network.double() for fit in fits]
+            inputs = [self._inputs(one, seed) for one, seed in zip(trained, seeds, strict=True)]
+            found.append(parity(trained, inputs, targets=self.targets, name=name, seed=plan.seed))
         spiking = [one for one in found if one.table["spikes"].sum()]
         whole = replace(
             (spiking or found)[-1],
             table=pd.concat([one.table for one in found], ignore_index=True),
-            methods=f"Networks trained for {self.train_steps} steps. {found[0].methods}",
+            training=pd.DataFrame(training),
+            methods=f"Networks trained for {self.train_steps} steps of {self.batch} trials to tell the stronger of two "
+            f"inputs. {found[0].methods}",
         )
-        shown = whole.table.set_index(["cell", "target"])[["steps", "rate", "spikes", "mismatches", "trace_error"]]
+        columns = ["seed", "steps", "rate", "spikes", "mismatches", "trace_error", "ulp_error", "ulp_growth"]
+        shown = whole.table.set_index(["cell", "target"])[columns]
         return Findings(whole.quantities(), headline=shown, parts={"parity": whole}, notes=plan.notes, title=plan.title)
 
-    def _trained(self, name: str, seed: int) -> Network:
+    def _fit(self, name: str, seed: int) -> Fit:
         task = EvidenceAccumulation(
-            dt=CELLS[name](1, 2, 0).dt, fixation=(5.0, 5.0), stimulus=(15.0, 20.0), delay=(5.0, 5.0), response=10.0
+            dt=CELLS[name](1, 2, 0).dt,
+            coherences=(0.5, 1.0),
+            fixation=(5.0, 5.0),
+            stimulus=(20.0, 20.0),
+            delay=(5.0, 5.0),
+            response=10.0,
+            noise=0.5,
         )
-        network = Network(CELLS[name](task.n_in, self.units, seed), task.heads, seed=seed)
-        fit = train(network, task, steps=self.train_steps, batch=8, learning_rate=5e-3, seed=seed, progress=False)
-        return fit.network.double()
+        cell = CELLS[name](task.n_in, self.units, seed)
+        network = Network(cell, task.heads, readout=LeakyIntegrator(10.0), seed=seed)
+        told = {"steps": self.train_steps, "batch": self.batch, "learning_rate": self.learning_rate}
+        return train(network, task, seed=seed, progress=False, **told)
 
     def _inputs(self, network: Network, seed: int) -> torch.Tensor:
         every, blocks = round(10.0 / network.dt), round(self.duration / 10.0)
@@ -211,17 +261,39 @@ class ParityStudy(AbstractStudy):
         return (mean + spread * levels).repeat_interleave(every, 0)
 
 
-def _run(cell: AbstractCell, inputs: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return spikes (none for rate units) and potentials (or rates) of every step. Shapes `(time, unit)`."""
+def _run(cell: AbstractCell, inputs: torch.Tensor, *, moved: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return spikes (none for rate units) and potentials (or rates) of every step. Shapes `(time, unit)`.
+
+    Args:
+        cell: to be run.
+        inputs: of each step.
+        moved: whether the first part of the first state is moved to the next numbers that there are.
+    """
     rates = isinstance(cell, LeakyRate)
     shape = (len(inputs), cell.n_units)
     spikes, traces = np.zeros(shape, dtype=np.int8), np.empty(shape)
+    first, *rest = cell.initial(1)
+    first = torch.nextafter(first, torch.full_like(first, torch.inf)) if moved else first
     with torch.no_grad():
-        for t, (sent, state) in enumerate(cell.steps(inputs[None], cell.initial(1))):
+        for t, (sent, state) in enumerate(cell.steps(inputs[None], (first, *rest))):
             traces[t] = sent[0] if rates else state[0][0]
             if not rates:
                 spikes[t] = sent[0]
     return spikes, traces
+
+
+def _growth(apart: np.ndarray, dt: float, *, every: float = 50.0) -> float:
+    """Return the rate at which differences grow, 1/s: the slope of the logarithm of their largest in each 50 ms.
+
+    Minus infinity where they are gone before the run has lasted three times as long.
+    """
+    width = max(round(every / dt), 1)
+    n = len(apart) // width
+    largest = apart[: n * width].reshape(n, -1).max(axis=1)
+    there = np.flatnonzero(largest > 0)
+    if len(there) < 3 or largest[-1] == 0:
+        return float("-inf")
+    return float(np.polyfit(there * width * dt / 1000.0, np.log(largest[there]), 1)[0])
 
 
 def side_by_side(models: Sequence[BrianModel]) -> BrianModel:

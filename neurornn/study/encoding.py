@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from neurornn.fit import EncodingFit, as_recording, fit_encoding
 from neurornn.recording import Recording
 from neurornn.source import load_recording
 from neurornn.statistics import spike_trains
+from neurornn.statistics.tables import save_scores
 from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
 from neurornn.study.lags import lag_report
 
@@ -69,10 +71,28 @@ class Encodings:
         """DOIs of the methods."""
         return next(iter(self.scores.values())).references
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        first, scores = next(iter(self.fits.values())), list(self.scores.values())[-1]
+        known = {
+            "choices": "Weights by the loss of validation bins, which are not those of the scores.",
+            "units": f"{scores.kept_text}.",
+            "nulls": f"The mean rate of the training bins; {', '.join(list(self.scores)[:-1])} on the same bins.",
+            "matched": f"All models on the same {len(self.rows)} held-out bins of {self.evoked.dt:g} ms.",
+        }
+        if first.split is not None:
+            known["split"] = first.split.methods
+        return known
+
     def frame(self) -> pd.DataFrame:
         """Return one row a model and unit."""
         tables = [scores.frame().assign(model=name) for name, scores in self.scores.items()]
         return pd.concat(tables).reset_index().set_index(["model", "unit"])
+
+    def write_tables(self, folder: str | Path, name: str) -> list[Path]:
+        """Write the table of the units as CSV, JSON and Parquet: see `save_scores`."""
+        return save_scores(self.frame(), folder, name, methods=self.methods)
 
     def summary(self) -> pd.DataFrame:
         """Return the medians over the units that count, one row a model, beside the variability of each."""

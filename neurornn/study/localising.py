@@ -59,6 +59,12 @@ class Localisation:
     )
     references: tuple[str, ...] = field(default=("10.48550/arXiv.1609.09059", "10.1049/ip-f-2.1993.0015"))
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        others = [name for name in self.errors if name != "network"]
+        return {"nulls": f"On the same trials: {', '.join(others)}."}
+
     def mean(self, source: str, first: int, last: int = 0) -> float:
         """Return the mean error of a source over steps `first` to `last` (from 1, both included; one step if 0), m."""
         return float(self.errors[source][:, first - 1 : max(first, last)].mean())

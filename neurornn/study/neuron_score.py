@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurornn.cell import AbstractSpiking
 from neurornn.statistics import coincidence_factor
 from neurornn.study.clamp import Clamp
+from neurornn.study.neuron_kinds import Population
 from neurornn.study.neuron_loss import clamped
 
 
@@ -51,10 +51,10 @@ class Answer:
         return float(np.sqrt(np.mean(np.concatenate(apart) ** 2)))
 
 
-def answer(cell: AbstractSpiking, clamp: Clamp) -> Answer:
-    """Run a cell of one unit under the sweeps of a clamp."""
+def answer(one: Population, clamp: Clamp) -> Answer:
+    """Run a population of one under the sweeps of a clamp."""
     with torch.no_grad():
-        spikes, potentials = clamped(cell, clamp)
+        spikes, potentials = clamped(one, clamp)
     fired = spikes[..., 0].numpy() > 0  # (time, sweep)
     trains = tuple(np.flatnonzero(fired[:, i]) * clamp.dt for i in range(len(clamp)))
     model = Clamp(
@@ -67,6 +67,47 @@ def answer(cell: AbstractSpiking, clamp: Clamp) -> Answer:
         clamp.dt,
     )
     return Answer(clamp, model)
+
+
+def irregularity(clamp: Clamp) -> float:
+    r"""Return by how much a neuron's interval differs from what its neighbours in the train would make of it.
+
+    $$ \sigma^2 = \tfrac23\operatorname{Var}\bigl[\ln I_k - \tfrac12(\ln I_{k-1} + \ln I_{k+1})\bigr] $$
+
+    over all sweeps: the standard deviation of an interval, as a share of it, that no slow change explains.
+
+    Returns:
+        The share; NaN where no sweep has four spikes.
+    """
+    apart = []
+    for train in clamp.spikes:
+        if len(train) > 3:
+            logs = np.log(np.diff(train))
+            apart.append(logs[1:-1] - (logs[:-2] + logs[2:]) / 2)
+    return float(np.sqrt(2 / 3 * np.mean(np.concatenate(apart) ** 2))) if apart else float("nan")
+
+
+def ceiling(clamp: Clamp, *, repeats: int = 50, seed: int = 0) -> float:
+    """Return the coincidence factor that a neuron would have with itself, had each step been given twice.
+
+    No file gives a step twice. Two trains are made of each recorded one, whose intervals vary by the neuron's own
+    `irregularity`, independently of each other; latencies are taken for exact. It is an estimate, and rather too high.
+
+    Returns:
+        The mean over sweeps and repeats; NaN where there is none.
+    """
+    sigma, stream, found = irregularity(clamp), np.random.default_rng(seed), []
+    for train in clamp.spikes:
+        if not len(train) or not np.isfinite(sigma):
+            continue
+        for _ in range(repeats):
+            one, other = (
+                train[0] + np.concatenate([[0.0], np.cumsum(np.diff(train) * np.exp(sigma * noise))])
+                for noise in stream.standard_normal((2, len(train) - 1))
+            )
+            found.append(coincidence_factor(one, other, duration=clamp.duration))
+    known = [one for one in found if np.isfinite(one)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def slowing(clamp: Clamp) -> float:

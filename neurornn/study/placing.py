@@ -37,6 +37,11 @@ class Placing:
         """DOIs of the methods."""
         return self.trained.references
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return {"nulls": "Of single units: circular shifts of each unit, and an untrained network."}
+
     def frame(self) -> pd.DataFrame:
         """Return one row a unit and source."""
         tables = []

@@ -57,6 +57,12 @@ class Rest:
         """Share of the cell shuffles whose rest lies at least as close to the run."""
         return float((1 + np.sum(self.shuffled <= self.divergence.js)) / (1 + len(self.shuffled)))
 
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        n_cells, n_shifts = len(self.shuffled), len(self.overlap_null)
+        return {"nulls": f"Of rest: {n_cells} shuffles of cells, {n_shifts} shifts of units, uniform positions."}
+
     def frame(self) -> pd.DataFrame:
         """Return one row a quantity, with its null."""
         first = len(self.overlap.one_in_other) - 1

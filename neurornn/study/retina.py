@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from neurornn.encoding.score import EncodingScores
 from neurornn.fit import EncodingFit, fit_encoding
 from neurornn.network import rebuilt
 from neurornn.statistics.scores import known_correlation
+from neurornn.statistics.tables import save_scores
 from neurornn.study.base import AbstractStudy, Findings, Plan
 
 REFERENCES = ("10.48550/arXiv.1702.01825", "10.1016/j.neuron.2023.06.007", "10.3389/fncom.2016.00010")
@@ -52,6 +54,10 @@ class RetinaFits:
                 table["truth_cc"] = known_correlation(self.truth, scores.rates)
             tables.append(table)
         return pd.concat(tables).reset_index().set_index(["model", "unit"])
+
+    def write_tables(self, folder: str | Path, name: str) -> list[Path]:
+        """Write the table of the units as CSV, JSON and Parquet: see `save_scores`."""
+        return save_scores(self.frame(), folder, name, methods=self.methods)
 
     def summary(self) -> pd.DataFrame:
         """Return the medians over the units that count, one row a model."""

@@ -90,6 +90,10 @@ class TimescaleStudy(AbstractStudy):
 
     def __post_init__(self) -> None:
         _check.count("TimescaleStudy", "workers", self.workers)
+        last = min(self.single_last, self.multi_last)
+        if self.compared_at > last:
+            fix = "Both curricula must ask for it."
+            _check.fail("TimescaleStudy", "compared_at", f"at most {last}, where one ends", self.compared_at, fix)
 
     def run(self, plan: Plan) -> Findings:
         task, epoch, settings = bits_and_epoch(plan, "TimescaleStudy")

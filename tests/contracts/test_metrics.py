@@ -5,24 +5,49 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import ortho_group
 
-from neurornn.comparison import DebiasedCKA, PoissonPredictivity, RidgePredictivity, shifted_scores
+from neurornn.comparison import (
+    FAMILIES,
+    CanonicalCorrelation,
+    DebiasedCKA,
+    DimensionSimilarity,
+    ModeSimilarity,
+    PLSPredictivity,
+    PoissonPredictivity,
+    ProcrustesSimilarity,
+    RepresentationalSimilarity,
+    RidgePredictivity,
+    UnitSimilarity,
+    shifted_scores,
+)
 from neurornn.statistics.folds import blocked_folds
 from tests.tolerances import FLOAT64
 
 METRICS = [
     pytest.param(RidgePredictivity(), "r", id="ridge"),
     pytest.param(PoissonPredictivity(n_components=8, penalties=(1e-3, 0.03, 0.3, 3.0)), "r", id="poisson"),
+    pytest.param(PLSPredictivity(n_components=8), "r", id="pls"),
     pytest.param(DebiasedCKA(), "cka", id="cka"),
+    pytest.param(CanonicalCorrelation(), "cca", id="svcca"),
+    pytest.param(CanonicalCorrelation(variance=1.0), "cca", id="cca"),
+    pytest.param(ProcrustesSimilarity(), "procrustes", id="procrustes"),
+    pytest.param(RepresentationalSimilarity(), "rsa", id="rsa"),
+    pytest.param(RepresentationalSimilarity(whiten=False), "rsa_rank", id="rsa-rank"),
+    pytest.param(UnitSimilarity(), "timescale", id="units"),
+    pytest.param(DimensionSimilarity(), "dimension", id="dimension"),
+    pytest.param(ModeSimilarity(n_delays=1, rank=6, length=50), "modes", id="modes"),
 ]
 N = 600
 DT = 100.0
+LABELS = np.arange(N) // 10 % 5
+"""Five conditions that come round every 50 bins; they lie apart in every set of walks."""
 
 
 def walks(seed, n_units, tau=5.0):
-    """AR(1) activity with a correlation time of `tau` bins."""
+    """AR(1) activity with a correlation time of `tau` bins, around a mean in each condition."""
     rng = np.random.default_rng(seed)
     keep = np.exp(-1 / tau)
-    return np.sqrt(1 - keep**2) * lfilter([1.0], [1.0, -keep], rng.normal(size=(N, n_units)), axis=0)
+    drift = np.sqrt(1 - keep**2) * lfilter([1.0], [1.0, -keep], rng.normal(size=(N, n_units)), axis=0)
+    return drift + 0.4 * rng.normal(size=(5, n_units))[LABELS]
 
 
 def pair(metric, x, seed=0):
@@ -37,12 +62,17 @@ def folds():
     return blocked_folds(np.arange(N) * DT, 4, gap=15 * DT)
 
 
+def scored(metric, measure, x, y, folds, dt=None):
+    return metric.held_out(x, y, folds, dt=dt, labels=LABELS)[measure]
+
+
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
 def test_a_rotated_copy_scores_one(metric, measure, folds):
+    """Rotated as a population; a metric of single units is held to their order alone."""
     x = walks(0, 6)
     y, dt = pair(metric, x)
-    turned = x @ ortho_group.rvs(6, random_state=1)
-    assert np.all(metric.held_out(turned, y, folds, dt=dt)[measure] > 0.97)
+    turned = x[:, ::-1] if metric.of_units else x @ ortho_group.rvs(6, random_state=1)
+    assert np.all(scored(metric, measure, turned, y, folds, dt) > 0.97)
 
 
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
@@ -50,14 +80,16 @@ def test_a_noisy_copy_scores_high_and_less_than_a_clean_one(metric, measure, fol
     x = walks(0, 6)
     y, dt = pair(metric, x)
     noisy = x + 0.7 * np.random.default_rng(5).normal(size=x.shape)
-    clean, less = (np.median(metric.held_out(one, y, folds, dt=dt)[measure]) for one in (x, noisy))
-    assert 0.5 < less < clean
+    clean, less = (np.median(scored(metric, measure, one, y, folds, dt)) for one in (x, noisy))
+    assert less < clean and (less > 0.5 or metric.of_units)  # few units differ by large steps
 
 
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
 def test_independent_activity_scores_about_nothing(metric, measure, folds):
+    if not metric.paired:
+        pytest.skip("independent activity may move alike")
     y, dt = pair(metric, walks(1, 6))
-    scores = [np.median(metric.held_out(walks(50 + k, 6), y, folds, dt=dt)[measure]) for k in range(3)]
+    scores = [np.median(scored(metric, measure, walks(50 + k, 6), y, folds, dt)) for k in range(12)]
     assert abs(np.mean(scores)) < 0.12
 
 
@@ -66,9 +98,15 @@ def test_bins_in_another_order_score_no_better_than_the_shifts(metric, measure, 
     x = walks(0, 6)
     y, dt = pair(metric, x)
     order = np.random.default_rng(3).permutation(N)
-    assert np.median(metric.held_out(x[order], y, folds, dt=dt)[measure]) < 0.1
-    null = shifted_scores(metric, x, y, folds, np.array([150, 300, 450]), dt=dt)[measure]
-    assert null.shape[0] == 3 and np.median(null) < 0.3
+    itself, mixed = (np.median(scored(metric, measure, one, y, folds, dt)) for one in (x, x[order]))
+    if not metric.paired:
+        moved = scored(metric, measure, np.roll(x, 100, axis=0), y, folds, dt)
+        assert abs(np.median(moved) - itself) < (0.2 if metric.of_units else 0.05)  # six units: steps of a sixth
+        assert mixed == pytest.approx(itself) if measure == "dimension" else mixed < itself - 0.3
+        return
+    assert mixed < 0.3
+    null = shifted_scores(metric, x, y, folds, np.array([160, 310, 460]), dt=dt, labels=LABELS)[measure]
+    assert null.shape[0] == 3 and np.median(null) < 0.4 < itself
 
 
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
@@ -76,33 +114,42 @@ def test_the_order_of_units_does_not_matter(metric, measure, folds):
     x = walks(0, 6) + 0.5 * walks(9, 6)
     y, dt = pair(metric, walks(0, 6))
     swap = np.array([3, 1, 5, 0, 2, 4])
-    once = metric.held_out(x, y, folds, dt=dt)[measure]
-    again = metric.held_out(x[:, swap], y[:, swap], folds, dt=dt)[measure]
+    once = scored(metric, measure, x, y, folds, dt)
+    again = scored(metric, measure, x[:, swap], y[:, swap], folds, dt)
     np.testing.assert_allclose(again, once[swap] if metric.columnwise else once, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
+def test_the_scale_of_all_units_does_not_matter(metric, measure, folds):
+    x = walks(0, 6) + 0.5 * walks(9, 6)
+    y, dt = pair(metric, walks(0, 6))
+    once, again = (scored(metric, measure, scale * x + 2.0, y, folds, dt) for scale in (1.0, 50.0))
+    np.testing.assert_allclose(again, once, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("metric", "measure"), METRICS)
 def test_symmetric_where_claimed(metric, measure, folds):
-    x, y = walks(0, 6), walks(0, 6)[:, :3] + 0.5 * walks(4, 3)
     if not metric.symmetric:
         pytest.skip("not claimed to be symmetric")
-    there, back = metric.held_out(x, y, folds)[measure], metric.held_out(y, x, folds)[measure]
+    x, y = walks(0, 8), walks(0, 8)[:, :6] + 0.5 * walks(4, 6)
+    there, back = scored(metric, measure, x, y, folds), scored(metric, measure, y, x, folds)
     np.testing.assert_allclose(there, back, **FLOAT64)
 
 
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
 def test_columns_are_scored_on_their_own_where_claimed(metric, measure, folds):
     x = walks(0, 6)
-    y, dt = pair(metric, walks(0, 4) + walks(8, 4))
-    whole = metric.held_out(x, y, folds, dt=dt)[measure]
-    assert whole.shape == ((4,) if metric.columnwise else (1,))
+    y, dt = pair(metric, walks(0, 6) + walks(8, 6))
+    whole = scored(metric, measure, x, y, folds, dt)
+    assert whole.shape == ((6,) if metric.columnwise else (1,))
     if metric.columnwise:
-        alone = metric.held_out(x, y[:, 2:3].copy(), folds, dt=dt)[measure]
+        alone = scored(metric, measure, x, y[:, 2:3].copy(), folds, dt)
         np.testing.assert_allclose(alone, whole[2:3], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("metric", "measure"), METRICS)
 def test_it_says_what_it_does(metric, measure, folds):
-    assert metric.sentence().endswith(".") and metric.references and measure in metric.measures
+    assert metric.sentence().endswith(".") and metric.choices().endswith(".") and metric.family in FAMILIES
+    assert metric.references and measure in metric.measures
     y, dt = pair(metric, walks(0, 6))
-    assert set(metric.held_out(walks(0, 6), y, folds, dt=dt)) <= set(metric.measures)
+    assert set(metric.held_out(walks(0, 6), y, folds, dt=dt, labels=LABELS)) <= set(metric.measures)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import is_dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,19 +19,29 @@ from neurornn.task import (
     DelayedMatch,
     EvidenceAccumulation,
     FlipFlop,
+    Forecasting,
     HeadDirection,
+    ImageRows,
+    Images,
     ImageSequences,
     Layout,
+    Lorenz63,
+    Multitask,
     Navigation,
     Oddball,
     Parity,
     PlaceCode,
+    Rossler,
     SelfMotion,
+    Series,
     StarArenas,
     Start,
     TrackIntegration,
 )
 from tests.tolerances import EXACT
+
+COLOURED = Images(*[(np.arange(4 * 48).reshape(4, 48) % 97 / 97, np.array([0, 1, 2, 0]))] * 2, top=1.0)
+GIVEN = Series(np.random.default_rng(0).standard_normal((400, 2)).cumsum(axis=0))
 
 TASKS: dict[str, Callable[[], AbstractTask]] = {
     "track": lambda: TrackIntegration(duration=3000.0),
@@ -58,15 +69,23 @@ TASKS: dict[str, Callable[[], AbstractTask]] = {
     "parity, padded": lambda: Parity(ns=(3,), block=4, spread=0.0),
     "images": lambda: ImageSequences(length=4),
     "images, held": lambda: ImageSequences(length=3, hold=2.0, ordered=False),
+    "image rows": ImageRows,
+    "image rows, coloured": lambda: ImageRows(COLOURED, colours=3, hold=4.0, response=6.0),
+    "forecast, lorenz": lambda: Forecasting(Lorenz63(duration=40.0), horizon=5),
+    "forecast, rossler": lambda: Forecasting(Rossler(duration=200.0), horizon=5, hold=6.0, duration=300.0, noise=0.1),
+    "forecast, given": lambda: Forecasting(GIVEN, hold=10.0, duration=500.0),
     "oddball": Oddball,
     "oddball, with omissions": lambda: Oddball(omission=0.2, many=0.5, noise=0.1, length=8),
     "flip-flop": FlipFlop,
     "flip-flop, settling": lambda: FlipFlop(2, 10.0, 500.0, 20.0, 30.0),
+    "multitask": Multitask,
+    "multitask, half pace": lambda: Multitask(("Dly Go", "Ctx DM 2", "DNMC"), pace=0.5),
     "bits match": lambda: BitMatch(ns=(2, 6), dt=0.5, block=4),
 }
 BEST: dict[str, float] = {
     "decision": 1.0,
     "match": 1.0,
+    "multitask": 1.0,
     "copy": 1.0,
     "parity": 1.0,
     "bits": 1.0,
@@ -77,6 +96,8 @@ BEST: dict[str, float] = {
     "arena, place and heading": 0.15,
     "arena": 0.06,
     "heading": 0.06,
+    "image rows": 1.0,
+    "forecast": 1e-6,
     "images": 0.01,
     "oddball": 0.01,
     "navigation": 1e-5,

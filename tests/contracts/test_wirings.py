@@ -180,3 +180,35 @@ def test_dale_of_low_rank_keeps_the_rank_of_its_magnitudes_balanced() -> None:
 def test_wirings_refuse(build: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_weights_that_are_handed_over_are_taken_as_they_are(
+    wiring: AbstractWiring, request: pytest.FixtureRequest
+) -> None:
+    handed = trained(WIRINGS[request.node.callspec.params["wiring"]]())().detach()
+    before = wiring().detach().clone()
+    if isinstance(layers(wiring)[-1], LowRank) and len(layers(wiring)) > 1:
+        with pytest.raises(ValueError, match=r"LowRank.fill: `weights` must be of rank 2 or less; got 'of rank"):
+            wiring.fill(handed)
+        torch.testing.assert_close(wiring(), before, **EXACT)
+        return
+    wiring.fill(handed)
+    torch.testing.assert_close(wiring(), handed, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_against_the_rule_are_refused() -> None:
+    wiring = Dale(Dense(10))
+    before, weights = wiring().detach().clone(), wiring().detach().clone()
+    weights[4, 3], weights[5, 9] = -0.1, 0.2
+    dale = r"Dale.fill: `weights` must be at least 0 in the columns of the first 8 units and at most 0 in the rest; "
+    with pytest.raises(ValueError, match=dale + "got '2 units that do otherwise, the first of them unit 3, which inh"):
+        wiring.fill(weights)
+    torch.testing.assert_close(wiring(), before, **EXACT)
+    with pytest.raises(
+        ValueError, match=r"NoAutapses.fill: `weights` must be 0 where the wiring has no connection; got"
+    ):
+        NoAutapses(Dense(10)).fill(torch.ones(10, 10))
+    with pytest.raises(ValueError, match=r"Dense.fill: `weights` must be of shape \(10, 10\), rows post-synaptic"):
+        Dense(10).fill(torch.ones(3, 10))
+    with pytest.raises(ValueError, match=r"Dense.fill: `weights` must be finite everywhere; got '1 of 4 values"):
+        Dense(2).fill(torch.tensor([[0.0, float("nan")], [1.0, 2.0]]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from neurornn import generator, load_task
-from neurornn.claim import _network, _training
+from neurornn.claim.run import network_of, training_of
 from neurornn.fit import build, train
 from neurornn.library import find, library, names, read
 from neurornn.recipe import FitRecipe, load_fit_recipe, parse
@@ -39,7 +39,7 @@ def test_every_claim_is_whole(name: str, size: str) -> None:
     assert isinstance(build(recipe.study, also=STUDIES), AbstractStudy)
     assert recipe.gate, "a claim without gates claims nothing"
     assert all(gate.because for gate in recipe.gate)
-    assert set(_training(recipe.train)) <= set(inspect.signature(train).parameters)
+    assert set(training_of(recipe.train)) <= set(inspect.signature(train).parameters)
     if recipe.recording is not None:
         assert find("data", recipe.recording.name).is_file()
 
@@ -50,10 +50,10 @@ def test_every_claim_trains_two_steps(name: str) -> None:
     if not recipe.network:
         pytest.skip("this claim trains no network of a recipe's own")
     task = build(recipe.task)
-    network = _network(recipe.network, task, 0)
+    network = network_of(recipe.network, task, 0)
     if len(network.heads) > 1:
         pytest.skip("a network of many heads is trained by its curriculum, which tests of its own cover")
-    settings = {k: v for k, v in _training(recipe.train).items() if k in ("learning_rate", "clip", "optimiser")}
+    settings = {k: v for k, v in training_of(recipe.train).items() if k in ("learning_rate", "clip", "optimiser")}
     fit = train(network, task, steps=2, batch=2, progress=False, **settings)
     assert len(fit.history) == 2
 

@@ -16,6 +16,7 @@ from neurornn import (
     Gamma,
     Instant,
     LeakyIntegrator,
+    LeakyRate,
     LogNormal,
     Network,
     ShortTerm,
@@ -136,15 +137,67 @@ def test_an_instant_readout_and_injected_currents() -> None:
     torch.testing.assert_close(plain.readout.detach(), torch.eye(4))
 
 
+def linear(readout: Any) -> Network:
+    cell = LeakyRate(2, 5, tau=Gamma(100.0, 0.4, least=30.0), nonlinearity="identity", bias=Uniform(-1.0, 1.0), seed=3)
+    return Network(cell, 3, readout=readout, seed=2)
+
+
+@pytest.mark.parametrize("readout", [Instant(), LeakyIntegrator(60.0)])
+def test_linear_rate_units_go_out_and_come_back(readout: Any, tmp_path: Path) -> None:
+    one = linear(readout)
+    to_nir(one, tmp_path / "rates.nir")
+    again = from_nir(tmp_path / "rates.nir", dt=one.dt)
+    assert isinstance(again.cell, LeakyRate)
+    torch.testing.assert_close(again.cell.tau(), one.cell.tau(), rtol=1e-5, atol=0)
+    x = torch.randn(2, 30, 2, generator=generator(1))
+    torch.testing.assert_close(again(x).outputs, one(x).outputs, rtol=1e-4, atol=1e-5)
+
+
+def test_the_rates_of_a_graph_follow_its_equation() -> None:
+    """One unit, r = 2, v_leak = 0.5, recurrent weight 0.2: tau v' = 0.5 - v + 2 (0.2 v + 3 x), solved by hand."""
+    one, none = np.ones(1), np.zeros((1, 1))
+    graph = nir.NIRGraph(
+        {
+            "i": nir.Input(np.array([1])),
+            "w": nir.Linear(weight=none + 3.0),
+            "u": nir.LI(tau=0.1 * one, r=2 * one, v_leak=0.5 * one),
+            "back": nir.Linear(weight=none + 0.2),
+            "o": nir.Output(np.array([1])),
+        },
+        [("i", "w"), ("w", "u"), ("u", "back"), ("back", "u"), ("u", "o")],
+    )
+    outputs = from_nir(graph, dt=0.1)(torch.ones(1, 2000, 1)).outputs
+    steady, rate = 6.5 / 0.6, 0.6 / 100.0  # per ms
+    expected = steady * (1 - np.exp(-rate * 0.1 * np.arange(1, 2001)))
+    np.testing.assert_allclose(outputs[0, :, 0].detach(), expected, rtol=2e-3, atol=1e-3)
+
+
+def test_a_layer_that_is_a_graph_of_its_own_is_taken_apart() -> None:
+    one = network(tau=20.0, tau_syn=None)
+    graph = to_nir(one)
+    layer = nir.NIRGraph(
+        {"in": nir.Input(np.array([12])), "out": nir.Output(np.array([12]))}
+        | {name: graph.nodes[name] for name in ("units", "recurrent_0")},
+        [("in", "units"), ("units", "recurrent_0"), ("recurrent_0", "units"), ("units", "out")],
+    )
+    rest = {name: node for name, node in graph.nodes.items() if name not in layer.nodes}
+    edges = [("input", "afferents"), ("afferents", "layer"), ("layer", "readout")]
+    nested = nir.NIRGraph(
+        {**rest, "layer": layer}, [*edges, ("readout", "integrator"), ("integrator", "output")], type_check=False
+    )
+    assert torch.equal(spikes(from_nir(nested, dt=1.0)), spikes(from_nir(graph, dt=1.0)))
+
+
 OUT: list[tuple[Callable[[], Network], str]] = [
     (
         lambda: Network(AdaptiveLIF(1, 3), 1),
-        r"to_nir: `network.cell` must be of LIF units; got 'AdaptiveLIF'",
+        r"to_nir: `network.cell` must be of LIF or of linear rate units; got 'AdaptiveLIF'",
     ),
     (
         lambda: Network(LIF(1, 3), 1),
         r"to_nir: `network.cell.reset` must be hard; got 'soft'. NIR knows hard",
     ),
+    (lambda: Network(LeakyRate(1, 3), 1), r"to_nir: `network.cell.nonlinearity` must be identity; got 'relu'"),
     (lambda: network(refractory=2.0), r"to_nir: `network.cell.refractory` must be absent; got 2.0"),
     (lambda: network(short_term=ShortTerm(0.5, 100.0)), r"to_nir: `network.cell.short_term` must be absent"),
     (lambda: Network(LIF(1, 3, reset="hard"), 1, n_start=2), r"to_nir: `network.n_start` must be 0; got 2"),
@@ -169,10 +222,19 @@ def changed(**nodes: Any) -> Any:
 
 def broken(how: str) -> Any:
     graph, twelve = changed(), np.ones(12)
+    if how == "filtered rates":
+        graph = to_nir(linear(LeakyIntegrator(25.0)))
+        graph.nodes["delay"] = nir.Delay(delay=np.full(5, 0.02))
+        graph.edges.remove(("units", "recurrent"))
+        graph.edges += [("units", "delay"), ("delay", "recurrent")]
     if how == "tau":
         graph.nodes["units"].tau = graph.nodes["units"].tau / 1000
     elif how == "kind":
         graph.nodes["units"] = nir.CubaLIF(tau_syn=twelve, tau_mem=twelve, r=twelve, v_leak=twelve, v_threshold=twelve)
+    elif how in INSTEAD:
+        others = {"IF": {"r": twelve, "v_threshold": twelve}, "I": {"r": twelve}, "Scale": {"scale": twelve}}
+        others |= {"Threshold": {"threshold": twelve}}
+        graph.nodes["units"] = getattr(nir, how)(**others[how])
     elif how == "two":
         graph.nodes["more"] = graph.nodes["units"]
     elif how == "afferents":
@@ -193,7 +255,13 @@ def broken(how: str) -> Any:
     return graph
 
 
+INSTEAD = ("IF", "I", "Threshold", "Scale")
 IN = {
+    "IF": r"must be one of Input, .*; got 'IF'. Units here leak: take a LIF with a tau many times the length",
+    "I": r"must be one of Input, .*; got 'I'. Units here leak: take an LI",
+    "Threshold": r"must be one of Input, .*; got 'Threshold'. A unit that fires is a LIF",
+    "Scale": r"must be one of Input, .*; got 'Scale'. Multiply it into the weights",
+    "filtered rates": r"from_nir: `graph.nodes\['units'\]` must be without a delay or a filter on its way",
     "tau": r"LIF: `tau` must be at least half of `dt`, 0.5 ms, everywhere; got '0.02 ms'",
     "kind": r"from_nir: `graph.nodes\['units'\]` must be one of .*; got 'CubaLIF'. A CubaLIF filters its inputs",
     "two": r"from_nir: `graph` must be one with exactly one LIF node; got '2 of them'",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from neurornn import (
     Uniform,
     generator,
 )
+from neurornn.cell.surrogate import SuperSpike, spike
 from tests.tolerances import CHANCE, EXACT, FLOAT64, ORDER
 
 
@@ -322,3 +324,25 @@ def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) ->
 def test_time_constants_of_half_a_step_are_taken() -> None:
     assert LIF(1, 1, tau=0.5, tau_syn=0.5, train=("tau",), dt=1.0).tau().item() == pytest.approx(0.5, rel=1e-3)
     torch.testing.assert_close(LIF(1, 1, tau=0.7).tau(), torch.tensor([0.7]), **FLOAT64)
+
+
+@pytest.mark.parametrize(("kind", "slope"), [(AdEx, 0.0), (ExpIF, 0.0), (Izhikevich, 0.7 * 20.0 / 100.0)])
+def test_backward_an_upstroke_is_the_line_that_touches_it_at_threshold(kind: Any, slope: float) -> None:
+    """Far beyond threshold a step multiplies a gradient by little more than 1; forward, it is the upstroke."""
+    cell = kind(1, 1, tau_syn=None, inject=True, dt=0.1).double()
+    beyond = (cell.v_threshold() + 8.0).detach()[None].requires_grad_()
+    first = (beyond, *cell.initial(1)[1:])
+    _, (after, *_) = cell.step(torch.zeros(1, 1).double(), tuple(part.double() for part in first))
+    (found,) = torch.autograd.grad(after.sum(), beyond)
+    assert float(found) == pytest.approx(1 + 0.1 * slope, rel=1e-9)
+    with torch.no_grad():
+        _, (same, *_) = cell.step(torch.zeros(1, 1).double(), tuple(part.double() for part in first))
+    assert torch.equal(after, same)
+
+
+def test_an_upstroke_counts_once_at_the_spike() -> None:
+    near = torch.tensor([-1.0, 2.0, 9.0], dtype=torch.float64, requires_grad=True)
+    fired = spike(near - 5.0, near, SuperSpike(1.0), 10.0)
+    (found,) = torch.autograd.grad(fired.sum(), near)
+    assert fired.tolist() == [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(found, [0.25 / 10.0, 0.0, 1.0 / 10.0])

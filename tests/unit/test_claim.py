@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurornn import claim
-from neurornn.claim import Card, Verdict, check, run_recipe, write_card
+from neurornn.claim import Card, Verdict, check, run, run_recipe, write_card
 from neurornn.errors import RecipeError, SourceMissing
 from neurornn.fit import Fit, train
 from neurornn.recipe import Gate
@@ -77,6 +76,35 @@ def test_a_card_is_written_beside_its_recipe_and_is_plain_json(recipe: Path) -> 
     assert write_card(replace(card, size="full"), Path("fits/mine.toml")).name == "card_full.json"
 
 
+def test_an_interrupted_check_goes_on_where_it_was(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, ran = Path("fits/mine/card.unfinished"), []
+
+    def watched(self: TellSeed, plan: Plan) -> Findings:
+        ran.append(plan.seed)
+        if plan.seed == 7 and ran.count(7) == 1:
+            raise KeyboardInterrupt
+        return whole(self, plan)
+
+    whole = TellSeed.run
+    monkeypatch.setattr(TellSeed, "run", watched)
+    with pytest.raises(KeyboardInterrupt):
+        check("mine", seeds=3, unfinished=kept, progress=False)
+    said: list[str] = []
+    card = check("mine", seeds=3, unfinished=kept, progress=False, say=said.append)
+    assert ran == [5, 6, 7, 7]
+    assert said[0] == "kept from an interrupted check: seed 5, 6"
+    assert card.verdicts[0].values == (5.0, 6.0, 7.0)
+    assert math.isnan(card.quantities[0]["nothing"])
+    assert not kept.exists()
+
+
+def test_seeds_of_another_recipe_are_not_kept(recipe: Path) -> None:
+    kept = Path("mine.unfinished")
+    stale = {"common": {"recipe": "of another"}, "seeds": {"5": {"quantities": {"seed": 9.0}, "minutes": 1.0}}}
+    kept.write_text(json.dumps(stale))
+    assert check("mine", unfinished=kept, progress=False).verdicts[0].values == (5.0,)
+
+
 def test_a_claim_without_gates_does_not_hold() -> None:
     assert not Card("x", "small", (0,), (), ({},), (0.0,), "", {}).holds
     nan = Verdict(Gate(quantity="q", at_most=1.0, because="b"), (math.nan,))
@@ -127,7 +155,7 @@ def test_a_stand_in_is_used_and_said(recipe: Path, monkeypatch: pytest.MonkeyPat
             raise SourceMissing("far: can be had nowhere")
         return Recording(0.0, 1.0, spikes=[np.array([0.5])])
 
-    monkeypatch.setattr(claim, "load_recording", nowhere)
+    monkeypatch.setattr(run, "load_recording", nowhere)
     recipe.write_text(recipe.read_text() + '[recording]\nname = "far"\notherwise = "near"\n')
     said: list[str] = []
     findings = run_recipe("mine", progress=False, say=said.append)

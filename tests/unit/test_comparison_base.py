@@ -8,6 +8,7 @@ import pytest
 
 from neurornn import Recording, Signal
 from neurornn.comparison import (
+    CHECKLIST,
     DebiasedCKA,
     Moving,
     Nulls,
@@ -76,7 +77,7 @@ FEW = RidgePredictivity(penalties=(0.001, 0.1, 10.0, 1000.0), ratios=(0.1, 1.0, 
 
 def quick(model, brain, metric=FEW, *, nulls=None, **settings):
     """A comparison with few penalties and the fewest shifts."""
-    return compare(model, brain, metric, nulls=nulls or Nulls(n_shifts=100), **settings)
+    return compare(model, brain, metric, nulls=nulls or Nulls(n_shifts=100, n_surrogates=2), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +105,11 @@ def test_a_model_that_knows_the_place_beats_every_null_but_behaviour(found):
 def test_every_null_is_there_in_both_directions(found):
     assert found.complete and found.missing == ()
     there = found.scores[found.scores["direction"] == "model to brain"]["source"].unique()
-    expected = {"model", "untrained 0", "untrained 1", "untrained 2", "behaviour", "time", "shifted", "behaviour+model"}
-    assert set(there) == expected
+    expected = {"model", "untrained 0", "untrained 1", "untrained 2", "behaviour", "time", "shifted"}
+    surrogates = {f"{name} {k}" for name in ("phase-randomised", "trial-shuffled", "random features") for k in (0, 1)}
+    assert set(there) == expected | surrogates | {"behaviour+model"}
     back = found.scores[found.scores["direction"] == "brain to model"]
-    assert set(back["source"].unique()) == expected - {"behaviour+model"}
+    assert set(back["source"].unique()) == expected
     assert set(back["measure"]) == {"r2", "r"}  # sampled activity has no likelihood
     assert len(found.shifts) == 100 * (3 + 2) and found.shifts["shift"].min() >= 20_000.0
 
@@ -154,13 +156,23 @@ def test_a_bare_recording_is_incomplete_until_untrained_ones_are_given(brain):
 
 def test_a_recording_without_behaviour_is_incomplete(brain):
     found = quick(session(counts=False), replace(brain, behaviour={}), untrained=[noise(1)])
-    assert found.missing == ("behaviour: the recording has no behaviour",)
+    assert found.missing == ("behaviour: the recording has no behaviour, and no conditions were named",)
     assert found.ceiling.startswith("No ceiling") and found.reliability is None
 
 
 def test_the_median_in_words(found):
     text = str(found)
     assert "Comparison(7 of 8 units" in text and "bits_per_spike" in text and "complete" in text
+
+
+def test_the_checklist_holds_what_is_known_and_leaves_the_rest_open(brain, found):
+    lines = found.checklist
+    assert set(CHECKLIST) - set(lines) == {"families", "generalisation", "manifest"}
+    assert "5 folds of whole trials" in lines["split"] and "penalty" in lines["choices"]
+    assert lines["units"].startswith("7 of 8 units; threshold: at least 50 spikes")
+    assert "3 untrained" in lines["seeds"] and "100 circular shifts" in lines["nulls"]
+    bare = quick(session(counts=False), replace(brain, behaviour={})).checklist
+    assert set(lines) - set(bare) == {"ceiling", "nulls"}
 
 
 def test_of_takes_one_initialisation_or_all(found):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import PoissonRegressor
 
-import neurornn.encoding.score
+import neurornn.statistics.tables
 from neurornn import GRU, Evoked, Recording, Signal, fit_encoding
 from neurornn.encoding import (
     GLM,
@@ -23,7 +23,8 @@ from neurornn.encoding import (
     score_rates,
 )
 from neurornn.errors import Diverged, FitError, NotConverged, RecordingError
-from neurornn.fit import EncodingFit, as_recording
+from neurornn.fit import EncodingFit, OneCycle, as_recording
+from neurornn.fit.encode import _Course
 from neurornn.statistics import spike_trains
 
 
@@ -148,6 +149,38 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         fit_encoding(small(), evoked, epochs=4, checkpoint=path, **{**settings, "length": 60})
 
 
+def test_a_fit_along_a_schedule_takes_every_epoch_and_goes_on_where_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evoked, cycle = heard(1500), OneCycle(peak=0.25)
+    settings = {
+        "epochs": 6, "length": 50, "batch": 8, "seed": 3, "schedule": cycle, "patience": 1, "learning_rate": 0.03,
+        "progress": False,
+    }  # fmt: skip
+    whole = fit_encoding(small(), evoked, **settings)
+    n_steps = int(np.ceil(1200 * 0.9 / 50 / 8))
+    last_of_epoch = [0.03 * cycle.factor(step, 6 * n_steps) for step in range(n_steps - 1, 6 * n_steps, n_steps)]
+    np.testing.assert_allclose(whole.history["learning_rate"], last_of_epoch)
+    path, save = tmp_path / "half.safetensors", _Course.save
+
+    def killed(self: _Course, path: Path, recipe: dict) -> None:
+        save(self, path, recipe)
+        if len(self.rows) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Course, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit_encoding(small(), evoked, checkpoint=path, **settings)
+    monkeypatch.setattr(_Course, "save", save)
+    resumed = fit_encoding(small(), evoked, checkpoint=path, **settings)
+    pd.testing.assert_frame_equal(whole.history, resumed.history)
+    for name, tensor in whole.model.state_dict().items():
+        assert tensor.equal(resumed.model.state_dict()[name]), name
+    assert EncodingFit.load(whole.save(tmp_path)).recipe["fit"]["schedule"]["type"] == "OneCycle"
+    with pytest.raises(FitError, match=r"belongs to another training: `fit\.epochs` is 6 in the checkpoint, 9 asked"):
+        fit_encoding(small(), evoked, checkpoint=path, **{**settings, "epochs": 9})
+
+
 def test_early_stopping_puts_the_best_weights_back() -> None:
     evoked = heard(800, units=1)
     model = StimulusNetwork(Filters((1,), 20, lags=10), 1)
@@ -237,16 +270,30 @@ def test_scores_are_written_as_tables(tmp_path: Path, monkeypatch: pytest.Monkey
     counts[:, :, 2] = rng.poisson(0.3, size=(8, 400))  # noise alone
     told = score_rates(counts, rate[None], rate.mean(axis=0), dt=10.0)
     assert told.kept.tolist() == [True, True, False]
-    monkeypatch.setattr(neurornn.encoding.score, "find_spec", lambda name: None)
+    monkeypatch.setattr(neurornn.statistics.tables, "find_spec", lambda name: None)
     paths = told.save(tmp_path)
     assert [path.name for path in paths] == ["scores.csv", "scores.json"]
     table = json.loads(paths[1].read_text())
     assert (table["kept"], table["total"]) == (2, 3)
     assert table["parquet"] == "not written: pyarrow is not installed"
+    assert table["medians"]["cc_norm"] == pytest.approx(told.median("cc_norm"))
     assert pd.read_csv(paths[0]).shape == (3, told.frame().shape[1] + 1)
+    with pytest.raises(ValueError, match=r"save_scores: `parquet` must be False without pyarrow; .* pip install"):
+        told.save(tmp_path / "nowhere", parquet=True)
+    assert not (tmp_path / "nowhere").exists()
     one = score_rates(counts[:1], rate[None], rate.mean(axis=0), dt=10.0)
     assert np.isnan(one.median("cc_max"))
     assert "shown once" in one.methods
+
+
+def test_parquet_holds_the_same_table(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="Parquet needs the extra neurornn[parquet]")
+    rate = np.random.default_rng(0).gamma(1.0, 30.0, size=(100, 2))
+    counts = np.random.default_rng(1).poisson(rate / 100, size=(4, 100, 2)).astype(float)
+    told = score_rates(counts, rate[None], rate.mean(axis=0), dt=10.0, units=pd.Index(["a", "b"]))
+    *_, json_file, parquet = told.save(tmp_path, parquet=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(parquet), told.frame(), check_index_type=False)
+    assert json.loads(json_file.read_text())["parquet"] == "scores.parquet"
 
 
 def clock(spikes: list[float], stop: float = 100.0) -> Recording:

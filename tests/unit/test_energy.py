@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import neurornn as nr
 from neurornn import (
     GRU,
     LIF,
@@ -217,3 +218,20 @@ def test_the_law_of_dale_is_counted_as_it_is_wired() -> None:
     h = network(some_trials(4).inputs).activity.detach()
     expected = (h.abs() @ weights.abs().T).mean(-1)
     np.testing.assert_allclose(energy.synapses.numpy(), expected.numpy(), rtol=1e-10)
+
+
+def test_a_spike_costs_as_many_operations_as_it_has_synapses() -> None:
+    cell = nr.LIF(1, 4, wiring=nr.Masked(nr.Dense(4), torch.tensor([[0, 1, 0, 1]] * 2 + [[0, 1, 0, 0]] * 2).bool()))
+    network = nr.Network(cell, 2)
+    spikes = torch.zeros(3, 10, 4)
+    spikes[0, :5, 1] = 1  # five spikes, four synapses each
+    spikes[1, :2, 3] = 1  # two spikes, two synapses each
+    spikes[2, :, 0] = 1  # a unit that nobody listens to
+    assert nr.synaptic_operations(network, spikes).tolist() == [20.0, 4.0, 0.0]
+    assert nr.synaptic_operations(network, spikes, readout=True).tolist() == [30.0, 8.0, 20.0]
+    assert nr.synaptic_operations(network, spikes[None].expand(2, -1, -1, -1)).shape == (2, 3)
+
+
+def test_rate_units_have_no_synaptic_operations() -> None:
+    with pytest.raises(ValueError, match="synaptic_operations: `network` must be of spiking units; got 'LeakyRate'"):
+        nr.synaptic_operations(nr.Network(nr.LeakyRate(1, 3), 1), torch.zeros(1, 2, 3))

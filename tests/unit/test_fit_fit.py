@@ -11,7 +11,7 @@ import torch
 from hold_pulse import HoldPulse
 from safetensors.torch import load, save
 
-from neurornn import GRU, LeakyRate, Network, generator
+from neurornn import GRU, LIF, Dale, Dense, LeakyRate, Network, generator
 from neurornn.errors import FitError
 from neurornn.fit import CrossEntropy, Fit, Objective, train
 from neurornn.fit.checkpoint import digest, read_checkpoint, write_checkpoint, write_whole
@@ -116,6 +116,19 @@ def _forge(folder: Path, *, weights: bytes | None = None, **changes) -> None:
         changes["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     table |= changes
     (folder / "fit.json").write_text(json.dumps(table | {"sha256": _checksum(table)}))
+
+
+def test_signs_that_break_dales_law_are_refused(tmp_path: Path):
+    network = Network(LIF(2, 5, tau_syn=None, wiring=Dale(Dense(5)), dt=20.0), n_out=1)
+    kept = train(network, TASK, steps=1, batch=2, progress=False).save(tmp_path / "dale")
+    tensors = load((kept / "weights.safetensors").read_bytes())
+    assert Fit.load(kept, task=TASK).network.n_units == 5
+    tensors["cell.wiring.signs"][2] = -1.0
+    _forge(kept, weights=save(tensors))
+    with pytest.raises(
+        FitError, match=r"`cell.wiring.signs` breaks Dale's law: its signs are not those of the network"
+    ):
+        Fit.load(kept, task=TASK)
 
 
 def test_weights_that_do_not_fit_are_named(folder: Path):

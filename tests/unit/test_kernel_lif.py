@@ -11,7 +11,8 @@ from torch import Tensor
 
 from neurornn import generator
 from neurornn.kernel import Surrogate, library, lif_native, lif_sequence, lif_torch
-from neurornn.kernel.lif import Spiking
+from neurornn.kernel.leaky import Read
+from neurornn.kernel.lif import Firing, Spiking
 
 LEVELS = range(library.level() + 1)
 native = pytest.mark.skipif(not LEVELS, reason="the native library was not built here")
@@ -39,24 +40,63 @@ class Spike(torch.autograd.Function):
 
 
 def plain(
-    engine, x, start, noise, *, w_in, w_rec, bias, synapse, membrane, drive, threshold, adaptation, surrogate, slope
+    engine,
+    x,
+    start,
+    noise,
+    *,
+    w_in,
+    w_rec,
+    bias,
+    synapse,
+    membrane,
+    drive,
+    threshold,
+    reset,
+    adaptation,
+    waiting,
+    refractory,
+    hard,
+    direct,
+    read,
+    surrogate,
+    slope,
 ):
     """The contract, line by line."""
     i, v, z, *rest = start
     a = rest[0] if rest else torch.zeros_like(v)
     rho, kappa = adaptation if adaptation is not None else (torch.zeros_like(threshold),) * 2
+    wait = torch.zeros_like(v) if waiting is None else waiting
     run = []
     for t in range(x.shape[1]):
-        i = synapse * i + z @ w_rec.mT + x[:, t] @ w_in.mT + bias + (0 if noise is None else noise[:, t])
+        q = x[:, t] @ w_in.mT + bias + (0 if noise is None else noise[:, t])
+        i = synapse * i + z @ w_rec.mT + (0 if direct else q)
         a = rho * a + z
-        v = membrane * v + drive * i - threshold * z.detach()
-        z = Spike.apply(v - threshold - kappa * a, surrogate, slope)
+        reached = torch.where(wait > 0, v, membrane * v + drive * i + (q if direct else 0))
+        z = torch.where(wait > 0, 0.0, Spike.apply(reached - threshold - kappa * a, surrogate, slope))
+        fired = z.detach()
+        v = reached + fired * (reset - reached) if hard else reached - reset * fired
+        wait = torch.where(fired > 0, float(refractory), (wait - 1).clamp(min=0))
         run.append(z)
-    state = (i, v, z.detach())
-    return torch.stack(run, 1), (*state, a) if adaptation is not None else state
+    spikes = torch.stack(run, 1)
+    state = (i, v, z.detach(), *((a,) if adaptation is not None else ()), *((wait,) if refractory else ()))
+    return spikes, state, spikes @ read.weights.mT + read.shift
 
 
-def problem(trials: int, steps: int, n: int, n_in: int, *, adaptive: bool, noisy: bool, seed: int = 0) -> dict:
+def problem(
+    trials: int,
+    steps: int,
+    n: int,
+    n_in: int,
+    *,
+    adaptive: bool,
+    noisy: bool,
+    seed: int = 0,
+    refractory: int = 0,
+    hard: bool = False,
+    direct: bool = False,
+    sparse: bool = False,
+) -> dict:
     stream = generator(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -66,8 +106,9 @@ def problem(trials: int, steps: int, n: int, n_in: int, *, adaptive: bool, noisy
     start = [0.3 * normal(trials, n), 0.5 * normal(trials, n), spikes]
     if adaptive:
         start.append(normal(trials, n).abs())
+    x = normal(trials, steps, n_in)
     return {
-        "x": normal(trials, steps, n_in),
+        "x": x * (torch.rand(x.shape, generator=stream) < 0.1) if sparse else x,
         "start": tuple(start),
         "noise": 0.1 * normal(trials, steps, n) if noisy else None,
         "w_in": normal(n, n_in) / n_in**0.5,
@@ -77,7 +118,13 @@ def problem(trials: int, steps: int, n: int, n_in: int, *, adaptive: bool, noisy
         "membrane": 0.9 + 0.02 * normal(n),
         "drive": 0.5 + 0.02 * normal(n),
         "threshold": 1.0 + 0.05 * normal(n),
+        "reset": (0.1 if hard else 0.9) + 0.05 * normal(n),
         "adaptation": (0.95 + 0.01 * normal(n), 0.1 + 0.01 * normal(n)) if adaptive else None,
+        "waiting": (2 * torch.rand(trials, n, generator=stream)).floor().double() if refractory else None,
+        "read": Read(normal(5, n), normal(5)),
+        "refractory": refractory,
+        "hard": hard,
+        "direct": direct,
     }
 
 
@@ -85,10 +132,12 @@ def every(given_: dict, change) -> dict:
     """The same problem with `change` made to every tensor."""
     found = {}
     for name, value in given_.items():
-        if isinstance(value, tuple):
+        if isinstance(value, Read):
+            found[name] = Read(*(change(one) for one in value))
+        elif isinstance(value, tuple):
             found[name] = tuple(change(one) for one in value)
         else:
-            found[name] = None if value is None else change(value)
+            found[name] = change(value) if isinstance(value, Tensor) else value
     return found
 
 
@@ -105,27 +154,39 @@ def answer(way, engine, given_: dict, names: tuple[str, ...], *, on_last: bool, 
         one.requires_grad_()
         one.grad = None
     rest = {name: value for name, value in given_.items() if name not in ("x", "start", "noise")}
-    spikes, state = way(engine, given_["x"], given_["start"], given_["noise"], **rest, **which)
+    spikes, state, out = way(engine, given_["x"], given_["start"], given_["noise"], **rest, **which)
+    assert out is not None
     weight = torch.linspace(-1, 1, spikes.numel(), dtype=spikes.dtype).reshape(spikes.shape).cos()
-    loss = (spikes * weight).sum() + 0.1 * spikes.mean() ** 2
+    loss = (spikes * weight).sum() + 0.1 * spikes.mean() ** 2 + (out * weight[..., :1]).sum()
     if on_last:
-        loss = loss + sum((one * one).sum() for one in (*state[:2], *state[3:]))
+        moving = 4 if given_["adaptation"] is not None else 3
+        loss = loss + sum((one * one).sum() for one in (*state[:2], *state[3:moving]))
     loss.backward()
-    nothing = torch.zeros(())
-    grads = [nothing if one.grad is None else one.grad for one in leaves(given_, names)]
-    return [spikes.detach(), *(one.detach() for one in state), *grads]
+    grads = [torch.zeros_like(one) if one.grad is None else one.grad for one in leaves(given_, names)]
+    return [spikes.detach(), out.detach(), *(one.detach() for one in state), *grads]
 
 
-ALL = ("x", "start", "noise", "w_in", "w_rec", "bias", "synapse", "membrane", "drive", "threshold", "adaptation")
-WEIGHTS = ("x", "noise", "w_in", "w_rec", "bias")
+CONSTANTS = ("synapse", "membrane", "drive", "threshold", "reset", "adaptation")
+WEIGHTS = ("x", "noise", "w_in", "w_rec", "bias", "read")
+ALL = (*WEIGHTS, "start", *CONSTANTS)
+kinds = st.fixed_dictionaries(
+    {
+        "adaptive": st.booleans(),
+        "noisy": st.booleans(),
+        "refractory": st.sampled_from([0, 0, 2]),
+        "hard": st.booleans(),
+        "direct": st.booleans(),
+        "sparse": st.booleans(),
+    }
+)
 sizes = st.tuples(st.integers(1, 19), st.integers(1, 12), st.integers(1, 70), st.integers(1, 35))
 
 
 @pytest.mark.parametrize("surrogate", Surrogate)
 @QUICK
-@given(size=sizes, adaptive=st.booleans(), noisy=st.booleans(), on_last=st.booleans())
-def test_torch_is_the_contract(surrogate: Surrogate, size: tuple, adaptive: bool, noisy: bool, on_last: bool) -> None:
-    given_ = problem(*size, adaptive=adaptive, noisy=noisy)
+@given(size=sizes, kind=kinds, on_last=st.booleans())
+def test_torch_is_the_contract(surrogate: Surrogate, size: tuple, kind: dict, on_last: bool) -> None:
+    given_ = problem(*size, **kind)
     ways = [
         answer(way, lif_torch, given_, ALL, on_last=on_last, surrogate=surrogate, slope=3.0)
         for way in (lif_sequence, plain)
@@ -139,23 +200,20 @@ def test_torch_is_the_contract(surrogate: Surrogate, size: tuple, adaptive: bool
 @QUICK
 @given(
     size=sizes,
-    adaptive=st.booleans(),
-    noisy=st.booleans(),
+    kind=kinds,
     surrogate=st.sampled_from(Surrogate),
     gain=st.sampled_from([-2.0, 0.0, 2.0]),
 )
-def test_native_is_the_contract(
-    level: int, size: tuple, adaptive: bool, noisy: bool, surrogate: Surrogate, gain: float
-) -> None:
+def test_native_is_the_contract(level: int, size: tuple, kind: dict, surrogate: Surrogate, gain: float) -> None:
     """On numbers that float32 holds exactly, so that no spike can flip by rounding; few spikes, and many."""
-    given_ = problem(*size, adaptive=adaptive, noisy=noisy)
+    given_ = problem(*size, **kind)
 
     coarse = every(given_, lambda one: (one * 64).round() / 64)
     n = size[2]
     for name, exact in (("synapse", 0.5), ("membrane", 0.5), ("drive", 0.5)):
         coarse[name] = torch.full((n,), exact, dtype=torch.float64)
     coarse["bias"] = coarse["bias"] + gain * 0.25
-    if adaptive:
+    if kind["adaptive"]:
         coarse["adaptation"] = (torch.full((n,), 0.5).double(), torch.full((n,), 0.125).double())
     coarse["x"] = coarse["x"].round()
     which = {"surrogate": surrogate, "slope": 2.0}
@@ -181,7 +239,7 @@ def test_long_runs_take_several_chunks(level: int, gain: float, monkeypatch: pyt
     which = {"on_last": False, "surrogate": Surrogate.SUPERSPIKE, "slope": 2.0}
     spikes, *_ = wanted = answer(lif_sequence, lif_native, given_, WEIGHTS, **which)
     # The torch pass over the very same spikes, so that none that rounding has flipped stands between the two.
-    engine = SimpleNamespace(forward=lif_native.forward, backward=lif_torch.backward)
+    engine = SimpleNamespace(WHOLE=True, forward=lif_native.forward, backward=lif_torch.backward)
     got = answer(lif_sequence, engine, given_, WEIGHTS, **which)
     assert torch.equal(got[0], spikes) and 0.01 < float(spikes.mean()) < 0.9
     for a, b in zip(got, wanted, strict=True):
@@ -189,8 +247,9 @@ def test_long_runs_take_several_chunks(level: int, gain: float, monkeypatch: pyt
 
 
 @native
-def test_what_the_native_pass_does_not_cover_it_hands_on() -> None:
-    given_ = problem(3, 5, 20, 4, adaptive=True, noisy=False)
+@pytest.mark.parametrize("refractory", [0, 2])
+def test_what_the_native_pass_does_not_cover_it_hands_on(refractory: int) -> None:
+    given_ = problem(3, 5, 20, 4, adaptive=True, noisy=False, refractory=refractory)
     single = every(given_, Tensor.float)
     which = {"surrogate": Surrogate.ARCTAN, "slope": 2.0}
     got = answer(lif_sequence, lif_native, single, ALL, on_last=True, **which)
@@ -205,7 +264,7 @@ def test_empty_and_contradictory_inputs(engine) -> None:
         given_ = problem(trials, steps, 6, 2, adaptive=False, noisy=False)
         single = every(given_, Tensor.float)
         rest = {name: value for name, value in single.items() if name not in ("x", "start", "noise")}
-        spikes, state = lif_sequence(engine, single["x"], single["start"], None, **rest)
+        spikes, state, _ = lif_sequence(engine, single["x"], single["start"], None, **rest)
         assert spikes.shape == (trials, steps, 6)
         assert len(state) == 3 and state[0].shape == (trials, 6)
     bare = inspect.unwrap(lif_sequence)
@@ -213,13 +272,18 @@ def test_empty_and_contradictory_inputs(engine) -> None:
         bare(engine, single["x"], single["start"], None, **{**rest, "bias": torch.zeros(2)})
     with pytest.raises(ValueError, match=r"kernel\.lif_sequence: `start` must be current, voltage, spikes"):
         bare(engine, single["x"], single["start"][:2], None, **rest)
+    with pytest.raises(
+        ValueError, match=r"kernel\.lif_sequence: `waiting` must be given where `refractory` is above 0"
+    ):
+        bare(engine, single["x"], single["start"], None, **{**rest, "refractory": 2})
     with pytest.raises(ValueError, match=r"kernel\.lif_sequence: `slope` must be a finite number above 0"):
         bare(engine, single["x"], single["start"], None, **rest, slope=0.0)
 
 
 def test_a_backward_pass_needs_what_the_forward_pass_keeps() -> None:
     nothing = torch.zeros(1, 2)
-    given_ = Spiking(nothing[None], None, nothing, *[nothing[0]] * 4, None, None, *[nothing] * 3, None)
-    left = lif_torch.forward(given_._replace(weights=torch.zeros(5, 2)), False, False)
+    given_ = Spiking(nothing[None], None, nothing, *[nothing[0]] * 5, None, None, *[nothing] * 3, *[None] * 4)
+    which = Firing(Surrogate.ARCTAN, 1.0)
+    left = lif_torch.forward(which, given_._replace(weights=torch.zeros(5, 2)), False, False)
     with pytest.raises(RuntimeError, match=r"kernel\.lif: the forward pass kept nothing for a backward pass"):
-        lif_torch.backward((Surrogate.ARCTAN, 1.0), given_, left, left, (True,) * 13)
+        lif_torch.backward(which, given_, left, left, (True,) * 17)

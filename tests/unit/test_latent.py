@@ -122,3 +122,25 @@ def test_bad_input_is_one_sentence(change: dict, text: str) -> None:
 def test_a_latent_model_has_sizes() -> None:
     with pytest.raises(ValueError, match="SequentialLatent: `n_controller` must be a whole number, 0 or above"):
         SequentialLatent(2, 2, n_controller=-1)
+
+
+def test_a_refit_learns_from_the_validation_blocks_for_as_many_epochs_as_they_chose() -> None:
+    counts, _ = oscillating(600, 6)
+    block, train, validation, _ = split(600)
+    model = SequentialLatent(6, 6, n_encoder=4, n_generator=4)
+    settings = {"window": 20, "epochs": 3, "learning_rate": 0.05, "progress": False}
+    every = np.ones(6, dtype=bool)
+    chosen, anew = (
+        fit_latent(model, counts, every, block, train, validation, refit=refit, **settings) for refit in (False, True)
+    )
+    assert anew.history.equals(chosen.history)
+    n_epochs = int(chosen.history["validation"].idxmin()) + 1
+    assert anew.recipe["fit"]["refit_epochs"] == n_epochs
+    # By itself: the last weights of as many epochs on all of these blocks, judged by them so that nothing stops it.
+    whole = train | validation
+    alone = fit_latent(model, counts, every, block, whole, whole, **{**settings, "epochs": n_epochs})
+    assert int(alone.history["validation"].idxmin()) + 1 == n_epochs
+    for name, tensor in alone.model.state_dict().items():
+        assert tensor.equal(anew.model.state_dict()[name]), name
+    np.testing.assert_array_equal(anew.null, counts[whole].mean(axis=0))
+    assert not anew.model.to_rates.equal(chosen.model.to_rates)

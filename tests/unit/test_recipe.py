@@ -78,6 +78,8 @@ def test_a_size_lays_its_settings_over_the_rest(tmp_path: Path) -> None:
     assert recipe.sized("small").train == {"steps": 3, "batch": 8}
     assert recipe.sized("full").train == {"steps": 30, "batch": 8}
     assert recipe.sized("small").digest() != recipe.sized("full").digest()
+    told = recipe.model_copy(update={"about": recipe.about.model_copy(update={"notes": "other words"}), "size": {}})
+    assert told.digest() == recipe.digest(), "words and other sizes do not make another claim"
 
 
 def test_gates_hold_at_their_bounds_and_never_for_nan() -> None:

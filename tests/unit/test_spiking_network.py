@@ -76,6 +76,11 @@ KERNELS = {
     ),
     "AdaptiveLIF": lambda: AdaptiveLIF(3, 12, tau_adapt=Gamma(80.0, 0.4, least=5.0), train=("tau_adapt", "jump")),
     "AdaptiveLIF bare": lambda: AdaptiveLIF(3, 12, tau_syn=None, jump=4.0, v_rest=-68.0),
+    "LIF textbook": lambda: LIF(3, 12, reset="hard", refractory=2.0, v_reset=-60.0, train=("v_reset", "v_threshold")),
+    "LIF bare textbook": lambda: LIF(3, 12, tau_syn=None, reset="hard", refractory=1.0, v_rest=-63.0),
+    "LIF refractory": lambda: LIF(3, 12, refractory=3.0, v_reset=-58.0, train=("tau", "v_rest", "v_reset")),
+    "LIF without a reset": lambda: LIF(3, 12, reset="none", refractory=4.0, detach_reset=False),
+    "AdaptiveLIF textbook": lambda: AdaptiveLIF(3, 12, reset="hard", refractory=2.0, train=("v_threshold", "jump")),
 }
 
 
@@ -93,6 +98,8 @@ def test_the_kernels_are_the_loop_forward_and_back(
     away = 5 * torch.randn(4, 12, generator=stream).double()
     state = tuple(part.clone() for part in cell.initial(4))
     state = (state[0] + away, (away > 3).double(), *(part + away.abs() for part in state[2:]))
+    if cell.refractory_steps:  # whole steps, and none for most
+        state = (*state[:-1], (away.abs() - 6).clamp(min=0).ceil())
     calls = []
     real = lif_torch.forward
     monkeypatch.setattr(lif_torch, "forward", lambda *given: calls.append(1) or real(*given))

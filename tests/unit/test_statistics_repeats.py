@@ -15,6 +15,7 @@ from neurornn.statistics.repeats import (
     signal_power,
     signal_power_explained,
     variability,
+    variance_of_ceiling,
 )
 from neurornn.statistics.scores import deviance_r2, known_correlation, mcfadden_r2, poisson_deviance, psth_r2
 from tests.tolerances import FLOAT64
@@ -45,6 +46,21 @@ def test_feve_by_hand_and_what_clipping_hides() -> None:
     bad = feve(TWO, 100.0 - GUESS)
     assert bad.feve[0] < -1000
     assert bad.clipped[0] == 0
+
+
+def test_variance_of_ceiling_by_hand_and_by_another_implementation() -> None:
+    # Even repeats (the first): 0, 1, 2, of variance 2 about their mean; the odd one misses by 0, 1, 2, so that it
+    # explains 1 - 5/2 < 0: no ceiling. With the repeats exchanged: 8 about the mean, the same 5 missed, 3/8 explained.
+    assert np.isnan(variance_of_ceiling(TWO, GUESS)).all()
+    assert variance_of_ceiling(TWO[::-1], GUESS) == pytest.approx([(1 - 2 / 8) / (3 / 8)])
+    assert np.isnan(variance_of_ceiling(TWO[:1], GUESS)).all()
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(2.0, 1.0, size=(500, 1))
+    shown = rng.poisson(rate, size=(10, 500, 1)).astype(float)
+    even, odd = shown[0::2].mean(axis=0), shown[1::2].mean(axis=0)
+    other = r2_score(even, rate) / r2_score(even, odd)
+    assert variance_of_ceiling(shown, rate) == pytest.approx([other])
+    assert other > 1.0
 
 
 def test_repeats_of_unequal_number_are_masked_and_not_filled_with_zeros() -> None:

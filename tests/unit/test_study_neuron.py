@@ -1,15 +1,15 @@
-"""Fitting a neuron: sweeps are cut where they lie, the loss knows its own truth, and both optimisers go down."""
+"""Fitting a neuron: sweeps are cut where they lie, the loss knows its own truth, and the optimisers go down."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from neurornn import LIF, AdaptiveLIF, AdEx, Evolution, ExpIF, Gradient, Recording, Signal, figures, fit_neuron
+from neurornn import LIF, AdaptiveLIF, AdEx, Evolution, ExpIF, Gradient, Recording, Refined, Signal, figures, fit_neuron
 from neurornn.errors import RecordingError
 from neurornn.study import Clamp, NeuronFits, NeuronStudy, Plan, clamp_sweeps
 from neurornn.study.neuron_fit import _clip
-from neurornn.study.neuron_kinds import RANGES, candidates, population
+from neurornn.study.neuron_kinds import RANGES, candidates, population, ranges
 from neurornn.study.neuron_loss import loss
 from neurornn.study.neuron_score import Answer, answer, slowing
 
@@ -21,6 +21,7 @@ TRUTH = {
     "v_reset": -60.0,
     "tau_adapt": 100.0,
     "jump": 4.0,
+    "refractory": 2.0,
 }
 STEPS = np.array([-100.0, 50.0, 120.0, 150.0, 200.0, 250.0])
 
@@ -35,7 +36,7 @@ def clamp() -> Clamp:
     current = np.zeros((len(STEPS), 500))
     current[:, 40:440] = STEPS[:, None]
     blank = Clamp(current, np.full(current.shape, -65.0), (np.empty(0),) * 6, STEPS, 20.0, 220.0, 0.5)
-    return answer(population(AdaptiveLIF, values(), dt=0.5, refractory=2.0), blank).model
+    return answer(population(AdaptiveLIF, values(), dt=0.5), blank).model
 
 
 def as_recording(clamp: Clamp, dt: float = 0.25) -> Recording:
@@ -74,24 +75,24 @@ def test_sweeps_are_cut_where_they_lie(clamp: Clamp) -> None:
 
 
 def test_the_truth_has_no_loss_and_a_perfect_score(clamp: Clamp) -> None:
-    cell = population(AdaptiveLIF, values(), dt=0.5, refractory=2.0)
+    cell = population(AdaptiveLIF, values(), dt=0.5)
     with torch.no_grad():
         assert float(loss(cell, clamp)) == pytest.approx(0.0, abs=1e-12)
     own = answer(cell, clamp)
     assert (own.fi_error, own.rmse) == pytest.approx((0.0, 0.0), abs=1e-9)
     assert own.gamma == pytest.approx(1.0)
     assert slowing(clamp) > 0.2
-    other = answer(population(AdaptiveLIF, values(jump=0.1), dt=0.5, refractory=2.0), clamp)
+    other = answer(population(AdaptiveLIF, values(jump=0.1), dt=0.5), clamp)
     assert other.fi_error > 5 and other.gamma < 0.5 and abs(slowing(other.model)) < 0.1
 
 
 def test_the_gradient_below_threshold_is_the_finite_difference(clamp: Clamp) -> None:
     quiet = clamp.only(np.array([0, 1]))
     off = values(resistance=170.0, v_rest=-63.0, tau=25.0)
-    cell = population(AdaptiveLIF, off, dt=0.5, refractory=2.0, trained=True)
+    cell = population(AdaptiveLIF, off, dt=0.5, trained=True)
     loss(cell, quiet).sum().backward()
     for name in ("resistance", "v_rest", "tau"):
-        theta = getattr(cell, name).theta
+        theta = getattr(cell.cell, name).theta
         step, found = 1e-5, []
         for sign in (1, -1):
             with torch.no_grad():
@@ -103,14 +104,11 @@ def test_the_gradient_below_threshold_is_the_finite_difference(clamp: Clamp) -> 
 
 def test_candidates_do_not_know_of_each_other(clamp: Clamp) -> None:
     shares = np.random.default_rng(0).random((len(RANGES[AdEx]), 8))
-    several = candidates(AdEx, shares)
+    several = candidates(ranges(AdEx), shares)
     assert np.all(several["v_reset"] < several["v_threshold"]) and np.all(several["v_rest"] < several["v_threshold"])
     with torch.no_grad():
-        together = loss(population(AdEx, several, dt=0.5, refractory=2.0), clamp)
-        alone = [
-            loss(population(AdEx, {k: v[i : i + 1] for k, v in several.items()}, dt=0.5, refractory=2.0), clamp)
-            for i in (0, 5)
-        ]
+        together = loss(population(AdEx, several, dt=0.5), clamp)
+        alone = [loss(population(AdEx, {k: v[i : i + 1] for k, v in several.items()}, dt=0.5), clamp) for i in (0, 5)]
     np.testing.assert_allclose(together[[0, 5]], torch.cat(alone), rtol=1e-9)
 
 
@@ -124,15 +122,22 @@ def test_gradients_are_clipped_candidate_by_candidate() -> None:
     )
 
 
-@pytest.mark.parametrize("optimiser", [Gradient(starts=8, steps=6), Evolution(size=8, generations=6)])
-def test_both_optimisers_go_down_and_are_repeated(optimiser: Gradient | Evolution, clamp: Clamp) -> None:
+@pytest.mark.parametrize(
+    "optimiser",
+    [
+        Gradient(starts=8, steps=6, drawn=8),
+        Evolution(size=8, generations=6),
+        Refined(Evolution(size=8, generations=2), Gradient(starts=4, steps=4)),
+    ],
+)
+def test_all_optimisers_go_down_and_are_repeated(optimiser: Gradient | Evolution | Refined, clamp: Clamp) -> None:
     one, same = (fit_neuron(clamp, LIF, optimiser=optimiser, seed=1) for _ in range(2))
     assert one.found.values == same.found.values
     assert one.found.history[-1] < one.found.history[0]
     assert one.found.loss == pytest.approx(one.found.history[-1])
     seen, _ = clamp.halves()
     with torch.no_grad():
-        assert float(loss(one.cell, seen)) == pytest.approx(one.found.loss, rel=1e-6)
+        assert float(loss(population(LIF, one.found.alone(), dt=0.5), seen)) == pytest.approx(one.found.loss, rel=1e-6)
     assert isinstance(one.held_out, Answer) and set(one.frame()["quantity"]) >= {"fi_error", "gamma", "rmse", "tau"}
     assert len(figures(one)) == 1
 
@@ -144,18 +149,19 @@ def test_the_study_names_what_gates_ask_for(clamp: Clamp) -> None:
         train={},
         recording=as_recording(clamp),
     )
-    study = NeuronStudy(dt=0.5, starts=8, gradient_steps=1, generations=1, size=8, published=tuple(clamp.rates()[-2:]))
+    known = tuple(clamp.rates()[-2:])
+    study = NeuronStudy(dt=0.5, starts=8, gradient_steps=1, generations=1, size=8, refining=1, published=known)
     found = study.run(plan)
     assert found.quantities["fi_known_error"] == pytest.approx(0.0)
     names = {
         f"{m}_{w}_{q}"
         for m in ("lif", "adaptive", "adex")
-        for w in ("gradient", "search")
+        for w in ("gradient", "search", "refined")
         for q in ("fi_error", "seconds")
     }
     assert names <= set(found.quantities)
     fits = found.parts["neuron"]
-    assert isinstance(fits, NeuronFits) and len(fits.summary()) == 6
+    assert isinstance(fits, NeuronFits) and len(fits.summary()) == 9
     assert len(figures(fits)) == 2
 
 
@@ -179,10 +185,10 @@ def test_what_is_no_current_clamp_is_refused(clamp: Clamp) -> None:
 def test_impossible_fits_are_refused(clamp: Clamp) -> None:
     with pytest.raises(ValueError, match="fit_neuron: `kind` must be one of LIF, AdaptiveLIF, AdEx; got 'ExpIF'"):
         fit_neuron(clamp, ExpIF)
-    with pytest.raises(ValueError, match="fit_neuron: `starts, size` must be a power of 2, 8 or above; got 10"):
-        fit_neuron(clamp, LIF, optimiser=Gradient(starts=10))
+    with pytest.raises(ValueError, match="fit_neuron: `drawn, size` must be a power of 2, 8 or above; got 10"):
+        fit_neuron(clamp, LIF, optimiser=Gradient(drawn=10, starts=2))
     with pytest.raises(ValueError, match="Gradient: `steps` must be a whole number"):
-        fit_neuron(clamp, LIF, optimiser=Gradient(starts=8, steps=0))
+        fit_neuron(clamp, LIF, optimiser=Gradient(starts=8, drawn=8, steps=0))
     with pytest.raises(ValueError, match="Evolution: `generations` must be a whole number"):
         fit_neuron(clamp, LIF, optimiser=Evolution(size=8, generations=0))
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neurornn import Recording, figures, simulated_track
-from neurornn.claim import _network, _task
+from neurornn.claim.run import network_of, task_of
 from neurornn.errors import RecordingError
 from neurornn.fit import Fit
 from neurornn.recipe import load_fit_recipe
@@ -36,8 +36,8 @@ def planned(session: Recording | None) -> Plan:
     recipe = load_fit_recipe("rat_rest_replay")
     network = {**recipe.network, "cell": {**recipe.network["cell"], "n_units": 24}}
     return Plan(
-        network=lambda task, seed: _network(network, task, seed),
-        task=lambda **known: _task({**recipe.task, "duration": 4000.0}, known),
+        network=lambda task, seed: network_of(network, task, seed),
+        task=lambda **known: task_of({**recipe.task, "duration": 4000.0}, known),
         train={"steps": 60, "batch": 16, "learning_rate": 5e-3},
         recording=session,
     )

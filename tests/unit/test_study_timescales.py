@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from neurornn.study import Plan
 from neurornn.study.growth import Growth, grow, grow_all, network_statistics, time_constants
 from neurornn.study.robustness import Probe, ablation, noise_curve, noisy_taus, noisy_weights, relative, retraining
 from neurornn.study.timescales import TimescaleStudy
+from neurornn.trials import Trials
 from tests.memory_network import a_network
 from tests.tolerances import EXACT, FLOAT32
 
@@ -146,6 +148,41 @@ def test_a_tiny_study_finds_what_it_names_and_draws_it(tmp_path) -> None:
     assert study.run(a_plan()).quantities == pytest.approx(found.quantities, nan_ok=True)
 
 
+class Killed(Exception):
+    """Stands for a kill between two batches."""
+
+
+class Dying(Parity):
+    """Stops the process, so to say, at the n-th batch, whichever the stage and the curriculum."""
+
+    left: ClassVar[list[int]] = [10**9]
+
+    def sample(self, n_trials: int, *, generator: torch.Generator) -> Trials:
+        self.left[0] -= 1
+        if self.left[0] < 0:
+            raise Killed
+        return super().sample(n_trials, generator=generator)
+
+
+def test_a_study_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path) -> None:
+    sizes = {"single_last": 3, "multi_last": 3, "single_epochs": 4, "multi_epochs": 4, "streams": 1, "bits": 20}
+    study = TimescaleStudy(**sizes, compared_at=2, lesioned=1, repeats=1, memory_streams=1, memory_bits=60)
+    plan = a_plan(Dying(block=16), validate_every=10, n_validation=64)
+    whole = study.run(plan).quantities
+    kills = 0
+    while True:
+        Dying.left[0] = 30
+        try:
+            resumed = replace(study, folder=str(tmp_path)).run(plan).quantities
+            break
+        except Killed:
+            kills += 1
+        assert kills < 20, "it never gets on"
+    Dying.left[0] = 10**9
+    assert kills >= 2, "it was not killed in the midst of both trainings"
+    assert resumed == pytest.approx(whole, nan_ok=True)
+
+
 def test_what_the_study_cannot_use_is_refused() -> None:
     study = TimescaleStudy()
     with pytest.raises(RecipeError, match="TimescaleStudy: `task` must be on a stream of bits; got 'DelayedMatch'"):
@@ -174,6 +211,8 @@ def test_trainings_side_by_side_are_those_one_after_the_other(tmp_path) -> None:
         pd.testing.assert_frame_equal(alone.history, beside.history, rtol=1e-4)  # threads may sum in another order
     with pytest.raises(ValueError, match="TimescaleStudy: `workers` must be a whole number, 1 or above; got 0"):
         TimescaleStudy(workers=0)
+    with pytest.raises(ValueError, match="TimescaleStudy: `compared_at` must be at most 5, where one ends; got 9"):
+        TimescaleStudy(single_last=5)
 
 
 SIZED = [(name, size) for name in ("timescales_parity", "timescales_dms") for size in ("small", "full")]

@@ -55,16 +55,14 @@ INLINE void normal(const int many, float *to, vec sd, uint64_t words, int64_t n)
                -0.101340568f, 0.162341898f, -0.172470133f, 0.19898565f,
                -0.249700717f, 0.333351141f, -0.500003631f, 0.999999943f)
     EACH w[i] = 3.0f + r[i] * w[i] + __builtin_convertvector(exponent[i], vec) * 0.693147181f;
-    EACH far |= w[i] < all(-3.0f); /* w holds 3 - w */
-    EACH w[i] = -w[i];
+    EACH w[i] = -w[i]; /* it held 3 - w */
+    EACH far |= w[i] > all(3.0f);
     POLYNOMIAL(r, w,
                4.77434287e-07f, -2.77661294e-06f, -1.6915249e-05f, 0.000277065993f,
                -0.00118519883f, -0.00811669584f, 0.341718783f, 2.29603555f)
     if (__builtin_expect(to_bits(far) != 0, 0)) { /* one value in 800 */
         vec s[4], t[4];
-        for (int i = 0; i < many; i++)
-            for (int lane = 0; lane < LANES; lane++)
-                s[i][lane] = __builtin_sqrtf(w[i][lane] > 0.0f ? w[i][lane] + 3.0f : 3.0f) - 3.62266063f;
+        EACH s[i] = root(choose(w[i] > all(0.0f), w[i], all(0.0f)) + 3.0f) - 3.62266063f;
         POLYNOMIAL(t, s,
                0.00058349286f, -0.0011633345f, 0.00091963354f, -0.0018951731f,
                0.0037242814f, 1.4255835f, 4.8918986f)

@@ -11,48 +11,59 @@
 INLINE void tile_of(const int tall, const int wide, int64_t depth, const float *a, int64_t row, int64_t col,
                     const float *b, const float *from, int64_t from_row, float *to, int64_t to_row) {
     vec sum[TALL][WIDE];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < tall; i++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int j = 0; j < wide; j++) sum[i][j] = from ? *(const vec *)(from + i * from_row + j * LANES) : (vec){0};
 #pragma GCC unroll 2
     for (int64_t k = 0; k < depth; k++, b += PANEL, a += col) {
         vec w[WIDE];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int j = 0; j < wide; j++) w[j] = *(const vec *)(b + j * LANES);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < tall; i++) {
             const vec s = all(a[i * row]);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (int j = 0; j < wide; j++) sum[i][j] += s * w[j];
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < tall; i++)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int j = 0; j < wide; j++) *(vec *)(to + i * to_row + j * LANES) = sum[i][j];
 }
 
 #define TILE_OF(T, V)                                                                                             \
-    case (T) * 4 + (V):                                                                                           \
+    case (T) * 8 + (V):                                                                                           \
         tile_of(T, V, depth, a, row, col, b, from, from_row, to, to_row);                                         \
         return;
 #if WIDE == 1
 #define TILES_OF(T) TILE_OF(T, 1)
 #elif WIDE == 2
 #define TILES_OF(T) TILE_OF(T, 1) TILE_OF(T, 2)
-#else
+#elif WIDE == 3
 #define TILES_OF(T) TILE_OF(T, 1) TILE_OF(T, 2) TILE_OF(T, 3)
+#else
+#define TILES_OF(T) TILE_OF(T, 1) TILE_OF(T, 2) TILE_OF(T, 3) TILE_OF(T, 4)
 #endif
 
 /* The rows of a state lie next to each other: col = 1. */
 UNUSED static void product(int tall, int wide, int64_t depth, const float *a, int64_t row, const float *b, const float *from,
                     int64_t from_row, float *to, int64_t to_row) {
     const int64_t col = 1;
-    switch (tall * 4 + wide) {
+    switch (tall * 8 + wide) {
         TILES_OF(1) TILES_OF(2) TILES_OF(3) TILES_OF(4)
-#if TALL == 8
-        TILES_OF(5) TILES_OF(6) TILES_OF(7) TILES_OF(8)
+#if TALL >= 6
+        TILES_OF(5) TILES_OF(6)
+#endif
+#if TALL >= 8
+        TILES_OF(7) TILES_OF(8)
+#endif
+#if TALL >= 12
+        TILES_OF(9) TILES_OF(10) TILES_OF(11) TILES_OF(12)
+#endif
+#if TALL >= 14
+        TILES_OF(13) TILES_OF(14)
 #endif
     }
 }
@@ -61,10 +72,19 @@ UNUSED static void product(int tall, int wide, int64_t depth, const float *a, in
 UNUSED static void product_packed(int tall, int wide, int64_t depth, const float *a, const float *b, const float *from,
                            int64_t from_row, float *to, int64_t to_row) {
     const int64_t row = 1, col = TALL;
-    switch (tall * 4 + wide) {
+    switch (tall * 8 + wide) {
         TILES_OF(1) TILES_OF(2) TILES_OF(3) TILES_OF(4)
-#if TALL == 8
-        TILES_OF(5) TILES_OF(6) TILES_OF(7) TILES_OF(8)
+#if TALL >= 6
+        TILES_OF(5) TILES_OF(6)
+#endif
+#if TALL >= 8
+        TILES_OF(7) TILES_OF(8)
+#endif
+#if TALL >= 12
+        TILES_OF(9) TILES_OF(10) TILES_OF(11) TILES_OF(12)
+#endif
+#if TALL >= 14
+        TILES_OF(13) TILES_OF(14)
 #endif
     }
 }

@@ -16,8 +16,8 @@
    cycles (8 accumulators or more), and leave registers for the operands. */
 #if defined(__AVX512F__) /* 32 registers of 16 floats */
 #define LANES 16
-#define TALL 8
-#define WIDE 2
+#define TALL 6
+#define WIDE 4
 #elif defined(__AVX2__) /* 16 registers of 8 */
 #define LANES 8
 #define TALL 4
@@ -56,6 +56,9 @@ INLINE void store(float *to, vec v) { memcpy(to, &v, sizeof v); }
 /* The last columns of a row whose length is no multiple of the width: never touch what lies beyond. */
 INLINE vec load_some(const float *from, int64_t n) {
     if (n >= LANES) return load(from);
+#if defined(__AVX512F__)
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
+#endif
     vec v = {0};
     memcpy(&v, from, 4 * (size_t)n);
     return v;
@@ -65,6 +68,10 @@ INLINE void store_some(float *to, vec v, int64_t n) {
     if (n >= LANES) {
         store(to, v);
     } else {
+#if defined(__AVX512F__)
+        _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)v);
+        return;
+#endif
         float part[LANES]; /* apart, so that v itself can stay in a register */
         store(part, v);
         memcpy(to, part, 4 * (size_t)n);
@@ -114,6 +121,28 @@ INLINE vec hyperbolic_tangent(vec x) {
     const vec power = (vec)(((ivec)shifted << 23) + (127 << 23));
     const vec e = p * power + (power - 1.0f);
     return e / (e + 2.0f);
+}
+
+/* Square roots, correctly rounded. */
+UNUSED INLINE vec root(vec v) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_sqrt_ps((__m512)v);
+#elif defined(__AVX2__)
+    return (vec)_mm256_sqrt_ps((__m256)v);
+#else
+    for (int i = 0; i < LANES; i++) v[i] = __builtin_sqrtf(v[i]);
+    return v;
+#endif
+}
+
+/* 1 / v for numbers that are not 0, to about a unit in the last place. */
+UNUSED INLINE vec inverse(vec v) {
+#if defined(__AVX512F__)
+    const vec guess = (vec)_mm512_rcp14_ps((__m512)v); /* to 14 bits, which one step of Newton's doubles */
+    return guess * (2.0f - v * guess);
+#else
+    return 1.0f / v;
+#endif
 }
 
 /* The sum of all lanes. */
