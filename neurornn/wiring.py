@@ -261,6 +261,11 @@ class Masked(AbstractWiring):
     def rescale(self, factor: Tensor) -> None:
         self.inner.rescale(factor)
 
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at("Masked", weights, self.mask == 0)
+        self.inner.fill(weights)
+
 
 class NoAutapses(AbstractWiring):
     """Another wiring without connections of a unit onto itself.
