@@ -106,8 +106,6 @@ def main() -> None:
         rows = [row for row in before["rows"] if row["shape"] not in fresh] + rows
         more, peaks = more or before["more"], peaks or before["memory_mb"]
     settings = {key: str(value) for key, value in vars(asked).items() if key not in ("json", "add", "shapes", "lif")}
-        print(f"{way:20s}{megabytes:9.0f} MB, {megabytes / unit:4.1f} such arrays")
-    settings = {key: str(value) for key, value in vars(asked).items() if key != "json"}
     if asked.shapes is None:
         show_statistics(path.with_name("statistics.json"), rounds=min(asked.rounds, 3), cpu_time=asked.cpu_time)
     path.write_text(

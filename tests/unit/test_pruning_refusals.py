@@ -30,6 +30,9 @@ class Ring(nr.AbstractWiring):
     def rescale(self, factor: torch.Tensor) -> None:
         raise NotImplementedError
 
+    def fill(self, weights: torch.Tensor) -> None:
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Given(nr.AbstractPruning):
