@@ -43,12 +43,12 @@ class ConditionDecoding:
     @property
     def accuracy(self) -> float:
         """Mean balanced accuracy on held-out trials."""
-        return float(self.table["accuracy"].mean())
+        return float(np.mean(self.table["accuracy"].to_numpy(float)))
 
     @property
     def generalisation(self) -> float:
         """Mean accuracy in contexts that were not learnt from; NaN without contexts."""
-        return float(self.table["generalisation"].mean())
+        return float(np.mean(self.table["generalisation"].to_numpy(float)))
 
 
 def decode_conditions(
