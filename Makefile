@@ -42,7 +42,9 @@ lint: $(VENV)/installed-dev ## run every linter: style, types, floors, spelling
 	@echo "lint: style, types, floors, spelling and tables are in order"
 
 bench: $(VENV)/installed-dev ## time the library side by side with others
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --reach
+	@$(BIN)/python -m benchmarks --threads 1 --cpu-time --no-memory --json benchmarks/one_thread.json
+	@$(BIN)/python -m benchmarks.figure
 
 notebooks: $(VENV)/installed-dev ## execute every notebook
 	@$(BIN)/python -m pytest -q --nbmake notebooks $(PYTEST_ARGS)

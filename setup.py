@@ -37,7 +37,7 @@ class BuildKernels(build_ext):
                 folder = str(Path(self.build_temp) / name)
                 extra = [*COMMON, *flags, f"-DVARIANT={name}"]
                 made += self.compiler.compile(sources, output_dir=folder, extra_postargs=extra)
-        self.compiler.link_shared_object(made, self.get_ext_fullpath(ext.name), extra_postargs=["-pthread"])
+        self.compiler.link_shared_object(made, self.get_ext_fullpath(ext.name), extra_postargs=["-pthread", "-lm"])
 
 
 setup(

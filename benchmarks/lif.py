@@ -77,6 +77,42 @@ class Norse(nn.Module):
         return self.readout(self.cell(inputs.transpose(0, 1))[0]).transpose(0, 1)
 
 
+class Sinabs(nn.Module):
+    """sinabs' LIFRecurrent with a synaptic current."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        import sinabs.layers as sinabs  # type: ignore[import-not-found]
+
+        self.afferent = nn.Linear(shape.inputs, shape.units)
+        recurrent = nn.Linear(shape.units, shape.units)
+        self.cell = sinabs.LIFRecurrent(tau_mem=10.0, tau_syn=5.0, rec_connect=recurrent)
+        self.readout = nn.Linear(shape.units, shape.outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.cell.reset_states()
+        return self.readout(self.cell(self.afferent(inputs)))
+
+
+class SpikingJelly(nn.Module):
+    """spikingjelly's LIFNode with its recurrent container: no synaptic current."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        from spikingjelly.activation_based import functional, layer, neuron  # type: ignore[import-not-found]
+
+        self.clean = functional.reset_net
+        self.afferent = nn.Linear(shape.inputs, shape.units)
+        unit = neuron.LIFNode(tau=10.0, detach_reset=True)
+        n = shape.units
+        self.cell = layer.LinearRecurrentContainer(unit, in_features=n, out_features=n, step_mode="m")
+        self.readout = nn.Linear(shape.units, shape.outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.clean(self)
+        return self.readout(self.cell(self.afferent(inputs.transpose(0, 1)))).transpose(0, 1)
+
+
 class SnnTorch(nn.Module):
     """snntorch's RSynaptic, stepped as its documentation does."""
 
@@ -121,8 +157,13 @@ def contestants(shape: Shape, *, gain: float) -> tuple[dict[str, Step], float]:
     with torch.no_grad():
         rate = ours["plain loop"].steps(inputs, (torch.zeros(shape.trials, shape.units),) * 3).mean().item()
     models: dict[str, nn.Module] = dict(ours)
-    if importlib.util.find_spec("norse"):
-        models["norse LIFRecurrent"] = Norse(shape)
-    if importlib.util.find_spec("snntorch"):
-        models["snntorch RSynaptic"] = SnnTorch(shape)
+    others = {
+        "norse": ("norse LIFRecurrent", Norse),
+        "snntorch": ("snntorch RSynaptic", SnnTorch),
+        "sinabs": ("sinabs LIFRecurrent", Sinabs),
+        "spikingjelly": ("spikingjelly LIFNode", SpikingJelly),
+    }
+    for package, (way, build) in others.items():
+        if importlib.util.find_spec(package):
+            models[way] = build(shape)
     return {way: step_of(model, inputs, targets) for way, model in models.items()}, rate

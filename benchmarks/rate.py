@@ -89,6 +89,20 @@ def step_of(model: nn.Module, inputs: Tensor, targets: Tensor, backend: str, *, 
     return step
 
 
+def limited(step: Step, level: int) -> Step:
+    """Return the same step by an older build of the native library."""
+
+    def run() -> None:
+        best = library.level
+        library.level = lambda: level  # type: ignore[assignment]
+        try:
+            step()
+        finally:
+            library.level = best
+
+    return run
+
+
 def contestants(shape: Shape, *, tanh: bool, noise: float) -> dict[str, Step]:
     """Return a training step for each way to compute it: ours first, then torch's, then other packages'."""
     stream = generator(0)
@@ -103,6 +117,8 @@ def contestants(shape: Shape, *, tanh: bool, noise: float) -> dict[str, Step]:
         cell = LeakyRate(shape.inputs, shape.units, tau=100.0, dt=20.0, nonlinearity=name, train_tau=True)
         network = Ours(Network(cell, shape.outputs, noise=noise), generator(1) if noise else None)
         steps[way] = step_of(network, inputs, targets, backend)
+        if way == "native" and library.level() == len(library.LEVELS) - 1 and not noise:
+            steps["native, AVX2 only"] = limited(steps[way], library.LEVELS.index("AVX2"))
     if noise:
         return steps
     sizes = (shape.inputs, shape.units)

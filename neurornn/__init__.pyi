@@ -168,7 +168,10 @@ from .statistics import GridScore as GridScore
 from .statistics import PlaceBins as PlaceBins
 from .statistics import condition_averages as condition_averages
 from .statistics import correlations as correlations
+from .statistics import cross_correlograms as cross_correlograms
+from .statistics import debiased_timescales as debiased_timescales
 from .statistics import decode as decode
+from .statistics import decode_conditions as decode_conditions
 from .statistics import dimensions as dimensions
 from .statistics import direction_tuning as direction_tuning
 from .statistics import demixed_pca as demixed_pca
@@ -183,9 +186,12 @@ from .statistics import Psychometric as Psychometric
 from .statistics import fit_psychometric as fit_psychometric
 from .statistics import laps as laps
 from .statistics import map_scores as map_scores
+from .statistics import mean_matched_fano as mean_matched_fano
 from .statistics import mismatch as mismatch
 from .statistics import observe as observe
 from .statistics import participation_ratio as participation_ratio
+from .statistics import peri_event as peri_event
+from .statistics import population_coupling as population_coupling
 from .statistics import rate_maps as rate_maps
 from .statistics import remapping as remapping
 from .statistics import save_scores as save_scores
@@ -333,12 +339,14 @@ from .pruning import ActivityPruning as ActivityPruning
 from .fit import GradualMagnitude as GradualMagnitude
 from .pruning import LotteryTicket as LotteryTicket
 from .pruning import AnalyticCovariance as AnalyticCovariance
+from .pruning import LyapunovNoisePruning as LyapunovNoisePruning
 from .pruning import MagnitudePruning as MagnitudePruning
 from .pruning import NoisePruning as NoisePruning
 from .pruning import Pruned as Pruned
 from .pruning import RandomPruning as RandomPruning
 from .pruning import SimulatedCovariance as SimulatedCovariance
 from .pruning import prune as prune
+from .pruning import spectrum_distance as spectrum_distance
 
 # Claims and the page
 from .claim import Card as Card

@@ -177,7 +177,30 @@ class Diagonal(AbstractWiring):
             self.weight.copy_(weights.diagonal())
 
 
-class Sparse(AbstractWiring):
+class AbstractMasked(AbstractWiring):
+    """Another wiring without some of its connections, which never come back.
+
+    Attributes:
+        inner: the wiring whose connections are cut.
+        mask: 1 where a connection is kept.
+    """
+
+    inner: AbstractWiring
+    mask: Tensor
+
+    def forward(self) -> Tensor:
+        return self.inner() * self.mask
+
+    def rescale(self, factor: Tensor) -> None:
+        self.inner.rescale(factor)
+
+    def fill(self, weights: Tensor) -> None:
+        weights = _fitting(self, weights)
+        _nothing_at(type(self).__name__, weights, self.mask == 0)
+        self.inner.fill(weights)
+
+
+class Sparse(AbstractMasked):
     r"""Only a random fraction of the connections of another wiring: $W = M \odot W_0 / \sqrt{p}$.
 
     The mask is drawn once and survives learning: a missing connection never comes back. Each unit receives the same
@@ -194,8 +217,6 @@ class Sparse(AbstractWiring):
         20
     """
 
-    mask: Tensor
-
     @recorded
     def __init__(self, inner: AbstractWiring, *, density: float, seed: int = 0) -> None:
         super().__init__()
@@ -210,19 +231,8 @@ class Sparse(AbstractWiring):
         self.register_buffer("mask", (order < kept).float())
         self.inner.rescale(torch.full((1, 1), (kept / self.n_units) ** -0.5))
 
-    def forward(self) -> Tensor:
-        return self.inner() * self.mask
 
-    def rescale(self, factor: Tensor) -> None:
-        self.inner.rescale(factor)
-
-    def fill(self, weights: Tensor) -> None:
-        weights = _fitting(self, weights)
-        _nothing_at("Sparse", weights, self.mask == 0)
-        self.inner.fill(weights)
-
-
-class Masked(AbstractWiring):
+class Masked(AbstractMasked):
     r"""Only given connections of another wiring: $W = M \odot W_0$.
 
     The mask survives learning: a missing connection never comes back. Weights that are kept are as they were; fresh
@@ -240,8 +250,6 @@ class Masked(AbstractWiring):
         (5, ('08', '80', '40', '20', '10'))
     """
 
-    mask: Tensor
-
     @recorded
     def __init__(
         self, inner: AbstractWiring, mask: Bool[Tensor, "unit unit"] | Bool[np.ndarray, "unit unit"] | Sequence[str]
@@ -255,21 +263,13 @@ class Masked(AbstractWiring):
         self.register_buffer("mask", torch.tensor(kept, dtype=torch.get_default_dtype()))
         self.settings["mask"] = tuple(row.tobytes().hex() for row in np.packbits(kept, axis=1))
 
-    def forward(self) -> Tensor:
-        return self.inner() * self.mask
 
-    def rescale(self, factor: Tensor) -> None:
-        self.inner.rescale(factor)
-
-
-class NoAutapses(AbstractWiring):
+class NoAutapses(AbstractMasked):
     """Another wiring without connections of a unit onto itself.
 
     Args:
         inner: the wiring whose diagonal is cut.
     """
-
-    mask: Tensor
 
     @recorded
     def __init__(self, inner: AbstractWiring) -> None:
@@ -277,17 +277,6 @@ class NoAutapses(AbstractWiring):
         self.inner = inner
         self.n_units = inner.n_units
         self.register_buffer("mask", 1.0 - torch.eye(self.n_units))
-
-    def forward(self) -> Tensor:
-        return self.inner() * self.mask
-
-    def rescale(self, factor: Tensor) -> None:
-        self.inner.rescale(factor)
-
-    def fill(self, weights: Tensor) -> None:
-        weights = _fitting(self, weights)
-        _nothing_at("NoAutapses", weights, self.mask == 0)
-        self.inner.fill(weights)
 
 
 class Dale(AbstractWiring):
@@ -389,7 +378,7 @@ def _nothing_at(owner: str, weights: Tensor, empty: Tensor) -> None:
 
 
 def _free(wiring: AbstractWiring) -> AbstractWiring:
-    while isinstance(wiring, Sparse | Masked | NoAutapses | Dale):
+    while isinstance(wiring, AbstractMasked | Dale):
         wiring = wiring.inner
     return wiring
 

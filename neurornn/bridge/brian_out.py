@@ -211,6 +211,8 @@ def to_brian2(
     arrives after the resets of its step. In float64 (`network.double()`) potentials agree to rounding; a network in
     float32 is exported with its own weights and steps more exactly in brian2 than in torch.
 
+    It is a function and no method of `Network`, so that networks know of no simulator and `import neurornn` loads none.
+
     What is not exported: noise (a run without a generator has none), and the readout, which reads what comes back:
     `network.read`. The names of the equations are those of the cell: `v` is the potential, `drive` what inputs and bias
     inject.

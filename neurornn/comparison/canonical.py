@@ -34,7 +34,8 @@ def canonical_axes(
         >>> import numpy as np
         >>> from neurornn.comparison import canonical_axes
         >>> x = np.random.default_rng(0).normal(size=(60, 3))
-        >>> canonical_axes(x, x @ np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 5.0, 1.0]]))[2].round(6)
+        >>> mixed = x @ np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 5.0, 1.0]])
+        >>> canonical_axes(x, mixed, variance=1.0)[2].round(6)
         array([1., 1., 1.])
 
     References:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -146,6 +147,10 @@ class Comparisons:
         another chance to beat it, so that `p_holm` corrects each null for the number of metrics. With three networks no
         p falls below 0.05: take five or more. `level` says what was resampled.
         """
+        return self._summary.copy()
+
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
         rows = []
         for metric in self.metrics:
             measure = self.headline(metric)

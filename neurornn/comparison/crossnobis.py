@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
-from sklearn.covariance import ledoit_wolf
 
 from neurornn import _check
 from neurornn.comparison.metric import AbstractMetric
@@ -175,6 +174,8 @@ class RepresentationalSimilarity(AbstractMetric):
 
 def _precision(values: np.ndarray, labels: np.ndarray, shared: np.ndarray) -> np.ndarray:
     """Return the inverse of the shrunk covariance of what is left after each condition's mean."""
+    from sklearn.covariance import ledoit_wolf
+
     rows = np.flatnonzero(np.isin(labels, shared))
     place = np.searchsorted(shared, labels[rows])
     total = np.zeros((len(shared), values.shape[1]))

@@ -55,13 +55,15 @@ def hierarchical_bootstrap(
     if len(known) == 1 and known[0].size == 1:
         return Interval(value, float("nan"), float("nan"), 1)
     rng = np.random.default_rng(seed)
-    draws = np.empty(n_draws)
-    for k in range(n_draws):
-        networks = rng.integers(n_networks, size=n_networks)
-        parts = [known[i] for i in rng.integers(len(known), size=len(known))]
-        draws[k] = np.mean(
-            [np.median(p[networks][:, rng.integers(p.shape[1], size=p.shape[1])], axis=1).mean() for p in parts]
-        )
+    networks = rng.integers(n_networks, size=(n_draws, n_networks))
+    animals = rng.integers(len(known), size=(n_draws, len(known)))
+    draws = np.zeros(n_draws)
+    for slot in animals.T:
+        for i, table in enumerate(known):
+            here = np.flatnonzero(slot == i)
+            units = rng.integers(table.shape[1], size=(len(here), 1, table.shape[1]))
+            drawn = table[networks[here][:, :, None], units]  # (draw, network, unit)
+            draws[here] += np.median(drawn, axis=2).mean(axis=1) / len(known)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), n_networks * len(known))
 

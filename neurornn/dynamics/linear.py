@@ -58,6 +58,15 @@ class Modes:
         """The most that a perturbation can grow before it decays (or at all, within the steps looked at)."""
         return float(self.amplification.max())
 
+    @property
+    def methods(self) -> str:
+        """How this was made."""
+        return (
+            f"Eigenvalues and eigenvectors of the exact Jacobian of one step of {self.dt:g} ms, {len(self.jacobian)} "
+            f"states; time constant: dt / |ln |eigenvalue||; gain: spectral norm of the power of the Jacobian, over "
+            f"{len(self.amplification) - 1} steps; departure from normality after Henrici."
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return one row a mode: `real`, `imaginary`, `modulus`, `time_constant` and `period` (ms), and inputs."""
         table = pd.DataFrame(

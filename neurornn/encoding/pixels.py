@@ -65,6 +65,8 @@ class SpatialConv(AbstractFront):
         norm: whether each unit's drive is normalised over the batch.
         stacked: whether each kernel is a chain of 3 x 3 ones without a nonlinearity between them: the same field with
             far fewer weights. Kernels are then odd, and scales positive.
+        separable: whether each kernel of the first layer is the product of a time course and an image: with 15 frames
+            and 5 x 5 pixels 40 weights instead of 375, which a short recording can tell apart from its noise.
         maps: recurrence inside the maps of the layers, one for each or `None`; none where empty.
         pool: side of the squares over which the last layer's maximum is taken; 1 for none.
         seed: of the initial weights.
@@ -95,6 +97,7 @@ class SpatialConv(AbstractFront):
         noise: float = 0.05,
         norm: bool = False,
         stacked: bool = False,
+        separable: bool = False,
         maps: tuple[AbstractMaps | None, ...] = (),
         pool: int = 1,
         seed: int = 0,
@@ -116,7 +119,13 @@ class SpatialConv(AbstractFront):
             _check.fail(owner, "kernels", "small enough for the frame", kernels, fix)
         stream = generator(seed)
         self.layers = nn.ModuleList()
+        if separable and stacked:
+            fix = "A chain of 3 x 3 kernels and a product are two ways to have few weights."
+            _check.fail(owner, "separable", "False where kernels are stacked", separable, fix)
         for old, new, kernel in zip((lags, *channels), channels, kernels, strict=False):
+            if separable and len(self.layers) == 0:
+                self.layers.append(Product(lags, new, kernel, stream))
+                continue
             sides = (3,) * (kernel // 2) if stacked else (kernel,)
             self.layers.append(Chain(old, new, sides, stream))
         full = [new * math.prod(size) for new, size in zip(channels, sizes, strict=True)]
@@ -129,7 +138,7 @@ class SpatialConv(AbstractFront):
     def forward(self, stimulus: Tensor, noise: torch.Generator | None = None) -> Tensor:
         n_samples = stimulus.shape[0]
         first = self.layers[0]
-        assert isinstance(first, Chain)
+        assert isinstance(first, Chain | Product)
         drive = first.over_time(stimulus)  # (sample * bin, channel, height, width)
         for k in range(len(self.layers)):
             if k:
@@ -167,3 +176,22 @@ class Chain(nn.Module):
         for weight, bias in zip(list(self.weights)[1:], list(self.biases)[1:], strict=True):
             maps = functional.conv2d(maps, weight, bias)
         return maps
+
+
+class Product(nn.Module):
+    r"""A convolution over time and space whose kernels are products: $W_{clhw} = a_{cl}\, k_{chw}$."""
+
+    def __init__(self, lags: int, new: int, side: int, stream: torch.Generator) -> None:
+        super().__init__()
+        self.image = drawn((new, 1, side, side), stream)
+        self.course = drawn((new, lags), stream)  # oldest frame first
+        self.bias = nn.Parameter(torch.zeros(new))
+
+    def over_time(self, stimulus: Tensor) -> Tensor:
+        """Return the drive of every bin: each frame through the images, then each channel through its time course."""
+        n_samples, n_frames = stimulus.shape[:2]
+        seen = functional.conv2d(stimulus.flatten(0, 1)[:, None], self.image)  # (sample * frame, channel, ...)
+        place, channels = seen.shape[2:], len(self.course)
+        by_place = seen.reshape(n_samples, n_frames, channels, -1).permute(0, 3, 2, 1).flatten(0, 1)
+        drive = functional.conv1d(by_place, self.course[:, None], self.bias, groups=channels)
+        return drive.reshape(n_samples, -1, *drive.shape[1:]).permute(0, 3, 2, 1).reshape(-1, channels, *place)

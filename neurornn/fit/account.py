@@ -1,5 +1,6 @@
 """What was done to make a fit, as sentences for a methods section, written from the recipe that the fit holds."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,11 @@ def account_of_encoding(recipe: Mapping[str, Any], n_epochs: int, *, dt: float, 
 
 def _terms(objective: Mapping[str, Any]) -> str:
     weights: Mapping[str, float] = objective.get("weights", {})
-    names = {name: SPELT.get(str(term["type"]), str(term["type"])) for name, term in objective["terms"].items()}
+    names = {name: _spelt(term["type"]) for name, term in objective["terms"].items()}
     weighed = {name: f"{weights[name]:g} x " for name in names if weights.get(name, 1.0) != 1.0}
     return " + ".join(weighed.get(name, "") + spelt for name, spelt in names.items())
+
+
+def _spelt(kind: str) -> str:
+    """Return the name of a term as words."""
+    return SPELT.get(kind, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower())

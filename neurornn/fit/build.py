@@ -61,7 +61,14 @@ from neurornn.fit.optimiser import SGD, Adam, Constant, Cosine, OneCycle
 from neurornn.fit.rates import RatePenalty, VoltagePenalty
 from neurornn.fit.thinning import GradualMagnitude
 from neurornn.network import Network
-from neurornn.pruning import AnalyticCovariance, MagnitudePruning, NoisePruning, RandomPruning, SimulatedCovariance
+from neurornn.pruning import (
+    AnalyticCovariance,
+    LyapunovNoisePruning,
+    MagnitudePruning,
+    NoisePruning,
+    RandomPruning,
+    SimulatedCovariance,
+)
 from neurornn.readout import Instant, LeakyIntegrator, Membrane, SpikeCount
 from neurornn.task import (
     Arena,
@@ -110,7 +117,8 @@ _SERIES = (Forecasting, Lorenz63, Rossler)
 _TRAINING = (Adam, SGD, Constant, Cosine, OneCycle, Stage, Stages, BPTT, EProp, RTRL, Newton)
 _TRAINING += (FORCE, Descent, GradualMagnitude)
 _MEMORIES = (FlipFlop, Multitask)
-_PRUNINGS = (RandomPruning, MagnitudePruning, NoisePruning, AnalyticCovariance, SimulatedCovariance)
+_PRUNINGS = (RandomPruning, MagnitudePruning, NoisePruning, LyapunovNoisePruning)
+_PRUNINGS += (AnalyticCovariance, SimulatedCovariance)
 _CURRICULA = (SingleHead, MultiHead, Sliding, NoCurriculum, Naive, Mixed, Combined)
 _AMONG_WALLS = (Navigation, Arena, GivenArenas, StarArenas, Roaming, Sensors)
 _ENCODING = (GLM, LinearNonlinear, StimulusNetwork, Filters, TemporalConv, SpatialConv, Lateral, ConvGRU)
@@ -229,11 +237,13 @@ def _table(thing: Any, *, strict: bool) -> dict[str, Any]:
         if not dataclasses.is_dataclass(thing):
             return {"type": kind.__name__}
         settings = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing) if f.init}
-    # TOML knows no null: a parameter that is absent by default stays absent.
+    # TOML knows no null: a parameter that is absent by default stays absent. One that is something by default (the
+    # synaptic filter of a LIF) would come back as that, and is written down as null.
+    known = _parameters(kind)
     table = {
-        name: _plain(value, f"{kind.__name__}.{name}", strict=strict)
+        name: None if value is None else _plain(value, f"{kind.__name__}.{name}", strict=strict)
         for name, value in settings.items()
-        if value is not None
+        if value is not None or (name in known and known[name].default is not None)
     }
     return {"type": kind.__name__, **table}
 

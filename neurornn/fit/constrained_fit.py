@@ -119,6 +119,20 @@ class ConstrainedFit:
         how = self.recipe["method"]["type"]
         return f"ConstrainedFit({self.network.n_units} units for {len(self.units)} neurons: {how}, seed {self.seed})"
 
+    @property
+    def methods(self) -> str:
+        """How it was fitted, in a sentence."""
+        return (
+            f"{self.network.n_units} units, the first {len(self.units)} of them recorded neurons, fitted by "
+            f"{self.recipe['method']['type']} to {len(self.train)} trials; {len(self.validation)} others chose the "
+            f"weights; seed {self.seed}."
+        )
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return {"seeds": f"1 fit, seed {self.seed}."}
+
     def frame(self) -> pd.DataFrame:
         """Return the history."""
         return self.history

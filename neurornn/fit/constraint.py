@@ -206,10 +206,8 @@ def _write(cell: LeakyRate, weights: np.ndarray) -> None:
 def _stretches(activity: np.ndarray, length: int) -> np.ndarray:
     """Return (trial, first bin) of every stretch whose first bin is known for all units and that is not empty."""
     known = np.isfinite(activity)
-    first = known.all(axis=2)
-    first[:, -1] = False
-    begin = np.argwhere(first)
-    last = activity.shape[1] - np.argmax(known.any(axis=2)[:, ::-1], axis=1)  # bins of each trial
+    begin = np.argwhere(np.all(known[:, :-1], axis=2))
+    last = activity.shape[1] - np.argmax(np.any(known[:, ::-1], axis=2), axis=1)  # bins of each trial
     whole = begin[begin[:, 1] + length <= last[begin[:, 0]]]
     return whole if len(whole) else begin[begin[:, 1] == 0]
 

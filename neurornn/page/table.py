@@ -11,7 +11,7 @@ import pandas as pd
 MOST_ROWS = 40
 """Rows that a page shows; the file holds all."""
 
-FEW_ROWS = 14
+FEW_ROWS = 20
 """A table of so few rows stands open."""
 
 
@@ -23,11 +23,13 @@ class Table:
         head: a name a column; empty above an index without a name.
         rows: one tuple of cells a row.
         n_rows: rows of the whole table.
+        words: whether a column holds words, which stand to the left and may break.
     """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     n_rows: int
+    words: tuple[bool, ...]
 
     @property
     def is_short(self) -> bool:
@@ -54,7 +56,8 @@ def table(frame: pd.DataFrame, *, most: int = MOST_ROWS) -> Table:
     whole = known if numbered else known.reset_index(names=_index_names(frame))
     head = tuple(_heading(name) for name in whole.columns)
     columns = [whole.iloc[:most, k].tolist() for k in range(whole.shape[1])]
-    return Table(head, tuple(tuple(map(_cell, row)) for row in zip(*columns, strict=True)), len(frame))
+    words = tuple(any(isinstance(value, str) and " " in value for value in column) for column in columns)
+    return Table(head, tuple(tuple(map(_cell, row)) for row in zip(*columns, strict=True)), len(frame), words)
 
 
 def file_link(text: str, kind: str = "text/csv") -> str:

@@ -15,6 +15,7 @@ from neurornn.network import Network, Perturbs
 from neurornn.perturb.base import AbstractPerturbation, Stack, Units, unit_tuple, within
 from neurornn.perturb.lesion import Silence
 from neurornn.perturb.matching import Controls, matched_controls, unit_features
+from neurornn.perturb.schedule import Always
 from neurornn.perturb.table import LesionTable
 from neurornn.task.base import AbstractTask
 from neurornn.trials import Trials
@@ -245,4 +246,4 @@ def like_network(start: Tensor | None, network: Network) -> Tensor | None:
 def named(one: Perturbs) -> str:
     """Return the name of a perturbation, with what it holds besides its units."""
     when = getattr(one, "when", None)
-    return type(one).__name__ if when is None else f"{type(one).__name__}, {when!r}"
+    return type(one).__name__ if when is None or when == Always() else f"{type(one).__name__}, {when!r}"

@@ -17,6 +17,7 @@ import neurornn.plot.oddball
 import neurornn.plot.predictive
 import neurornn.plot.probing
 import neurornn.plot.pruned_networks
+import neurornn.plot.pruning
 import neurornn.plot.race
 import neurornn.plot.reactivation
 import neurornn.plot.retina

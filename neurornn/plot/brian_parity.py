@@ -33,15 +33,15 @@ def _(parity: Parity) -> list[Figure]:
         right.set(xscale="log", xlabel="largest relative difference of potentials", xlim=(1e-17, 1e-4))
         right.set_yticks(range(len(cells)), labels, fontsize=7)
         right.set_ylim(len(cells) - 0.4, -0.6)
-        right.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncol=4)
+        right.legend(fontsize=7.5, loc="upper right", bbox_to_anchor=(1.0, -0.2), ncol=4, columnspacing=1.0)
         panel(right, "b", "All of them")
         return [
             finished(
                 drawing,
                 title="Here and in brian2.",
                 caption="a: the potential of one unit, run here and in brian2. b: the largest difference of potentials "
-                "over all units and steps; dotted: what is asked for; bar: what moving the first potentials to the "
-                "next numbers comes to, without brian2. Below each cell, spikes that fell in another step, of all.",
+                "over all units and steps; dotted: what is asked for; bar: what moving potentials by one ulp after "
+                "every step comes to, without brian2. Below each cell, spikes that fell in another step, of all.",
                 alt=f"Spikes here and in brian2: {table['mismatches'].sum()} in another step; the largest "
                 f"difference of a potential is {table['trace_error'].max():.1e}.",
             )

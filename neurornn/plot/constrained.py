@@ -18,7 +18,7 @@ def _(fit: ConstrainedFit) -> list[Figure]:
     with canvas(6.0, 2.5) as drawing:
         axis = drawing.subplots()
         axis.plot(history["pass"], history["loss"], color=MODEL, label="training trials")
-        if history["validation"].notna().any():
+        if np.isfinite(history["validation"].to_numpy(dtype=float)).any():
             axis.plot(history["pass"], history["validation"], "o-", ms=3, color=SECOND, label="judging trials, alone")
         axis.set(xlabel="pass or step", ylabel="squared error (activity)", ylim=(0, None))
         axis.legend()

@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 
 from neurornn import _check
-from neurornn.comparison.result import TO_BRAIN, Comparison
+from neurornn.comparison.result import BOTH, TO_BRAIN, Comparison
 from neurornn.perturb import LesionTable
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel, wrapped
 from neurornn.study.rest import Rest
 
-BARS = ("model", "behaviour+model", "behaviour", "time", "untrained", "shifted")
+BARS = ("model", "behaviour+model", "animal", "behaviour", "time", "other task", "untrained", "shifted")
+BARS += ("phase-randomised", "trial-shuffled", "random features", "scrambled")
+COLOURS = {"model": MODEL, "behaviour+model": THIRD, "animal": BRAIN}
 
 
 @figures.register
@@ -18,52 +20,56 @@ def _(comparison: Comparison) -> list[Figure]:
     if not comparison.complete:
         fix = "Give the fit itself, or recordings of untrained networks, and a recording with behaviour."
         _check.fail("figures", "comparison", "complete, with all its nulls", "; ".join(comparison.missing), fix)
+    measure = comparison.metric.headline
+    way = BOTH if comparison.metric.symmetric else TO_BRAIN
     table = comparison.summary()
-    with canvas(9.0, 3.6) as drawing:
-        axes = drawing.subplots(1, 3, width_ratios=[1.25, 1, 1])
-        _bars(axes[0], comparison, table, "r", "held-out correlation")
-        _against(axes[1], comparison, "untrained")
-        _against(axes[2], comparison, "behaviour")
-        for letter, axis, title in zip("abc", axes, ("Beside its nulls", "Training", "Beyond behaviour"), strict=True):
-            panel(axis, letter, title)
-        mine = table[(table["direction"] == TO_BRAIN) & (table["measure"] == "r")].set_index("source")["median"]
-        text = ", ".join(f"{name} {mine[name]:.2f}" for name in BARS if name in mine)
+    mine = table[(table["direction"] == way) & (table["measure"] == measure)].set_index("source")
+    each = comparison.metric.columnwise
+    label = {"r": "held-out correlation"}.get(measure, measure.replace("_", " "))
+    with canvas(9.0 if each else 4.5, 3.6) as drawing:
+        axes = np.atleast_1d(drawing.subplots(1, 3 if each else 1, width_ratios=[1.25, 1, 1] if each else [1]))
+        _bars(axes[0], comparison, mine, measure, way)
+        axes[0].set_ylabel(label)
+        for axis, null in zip(axes[1:], ("untrained", "behaviour"), strict=False):
+            _against(axis, comparison, measure, null)
+        titles = ("Beside its nulls", "Training", "Beyond behaviour")
+        for letter, axis, title in zip("abc" if each else " ", axes, titles, strict=False):
+            panel(axis, letter.strip(), title)
+        text = ", ".join(f"{name} {mine['median'][name]:.2f}" for name in BARS if name in mine.index)
+        what = "Bars: medians over units with 95 % bootstrap intervals (for shifts, the middle 95 %). b, c: each dot a "
+        what = f"{what}neuron. " if each else "One number for the two populations; for shifts, the middle 95 %. "
         return [
             finished(
                 drawing,
-                title="Held-out predictivity of each neuron.",
+                title="Held-out predictivity of each neuron." if each else f"{type(comparison.metric).__name__}.",
                 caption=f"{comparison.n_units} of {comparison.n_units_total} units with at least "
                 f"{comparison.min_spikes} spikes in "
                 f"{comparison.n_bins} bins of {comparison.dt:g} ms (about {comparison.n_effective:.0f} "
-                f"independent); gap "
-                f"{comparison.gap / 1000:.1f} s. Bars: medians over units with 95 % bootstrap intervals (for "
-                f"shifts, the middle "
-                "95 %). b, c: each dot a neuron. " + comparison.ceiling,
-                alt=f"Bars of median held-out correlation: {text}. Two scatter plots of neurons.",
+                f"independent); gap {comparison.gap / 1000:.1f} s. {what}{comparison.ceiling}",
+                alt=f"Bars of {label}: {text}." + (" Two scatter plots of neurons." if each else ""),
             )
         ]
 
 
-def _bars(axis: Any, comparison: Comparison, table: Any, measure: str, label: str) -> None:
-    mine = table[(table["direction"] == TO_BRAIN) & (table["measure"] == measure)].set_index("source")
-    names = [name for name in BARS if name in mine.index]
+def _bars(axis: Any, comparison: Comparison, table: Any, measure: str, way: str) -> None:
+    names = [name for name in (*BARS, *table.index) if name in table.index]
+    names = list(dict.fromkeys(names))
     rng = np.random.default_rng(0)
     for place, name in enumerate(names):
-        row = mine.loc[name]
-        colour = MODEL if name == "model" else THIRD if name == "behaviour+model" else NULL
-        axis.bar(place, row["median"], color=colour, width=0.7, alpha=0.85)
+        row = table.loc[name]
+        axis.bar(place, row["median"], color=COLOURS.get(name, NULL), width=0.7, alpha=0.85)
         axis.vlines(place, row["low"], row["high"], color=INK, lw=1.4)
-        values = comparison.of(name, measure).to_numpy(float)
-        axis.scatter(place + rng.uniform(-0.2, 0.2, len(values)), values, s=6, color=INK, alpha=0.4, lw=0)
-    axis.set_xticks(
-        range(len(names)), [name.replace("+", "\n+") for name in names], rotation=35, ha="right", fontsize=8
-    )
+        values = comparison.of(name, measure, direction=way).to_numpy(float)
+        if len(values) > 1:
+            axis.scatter(place + rng.uniform(-0.2, 0.2, len(values)), values, s=6, color=INK, alpha=0.4, lw=0)
+    labels = [name.replace("+", "\n+") for name in names]
+    axis.set_xticks(range(len(names)), labels, rotation=50, ha="right", rotation_mode="anchor", fontsize=8)
+    axis.tick_params(axis="x", pad=1)
     axis.axhline(0, color=INK, lw=0.8)
-    axis.set_ylabel(label)
 
 
-def _against(axis: Any, comparison: Comparison, null: str) -> None:
-    model, other = comparison.of("model", "r"), comparison.of(null, "r")
+def _against(axis: Any, comparison: Comparison, measure: str, null: str) -> None:
+    model, other = comparison.of("model", measure), comparison.of(null, measure)
     low = float(min(model.min(), other.min(), 0.0)) - 0.05
     high = float(max(model.max(), other.max())) + 0.05
     axis.plot([low, high], [low, high], color=NULL, lw=1)
@@ -83,7 +89,7 @@ def _(hurt: LesionTable) -> list[Figure]:
         left.axvspan(*hurt.interval, color=MODEL, alpha=0.15, lw=0)
         left.axvline(0, color=INK, lw=0.8)
         left.set(xlabel=f"change of {hurt.score_name}", ylabel="controls")
-        left.legend(loc="upper right")
+        left.legend(loc="best")
         panel(left, "a", f"z = {hurt.z:.1f}, p = {hurt.p:.3g}" if n_controls else "Without controls")
         if len(curve):
             right.fill_between(

@@ -54,7 +54,7 @@ def _(economy: Economy) -> list[Figure]:
         for shift, paid, colour in ((-0.2, "action", SECOND), (0.2, "synapses", THIRD)):
             values = [economy.curve(name, paid)[-1] for name in conditions]
             right.bar(at + shift, values, 0.38, color=colour, label={"action": "action potentials"}.get(paid, paid))
-        right.set_xticks(at, [NAMES.get(n, n).replace(" out of", "\nout of") for n in conditions], fontsize=7)
+        right.set_xticks(at, [NAMES.get(n, n) for n in conditions], rotation=35, ha="right", fontsize=7)
         right.set(ylabel="energy at the last image", yscale="log")
         right.legend(fontsize=7)
         for letter, axis, title in zip(

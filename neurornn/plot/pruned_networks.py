@@ -9,10 +9,10 @@ from neurornn.study.pruning_table import EQUAL, PruningTable
 
 SHOWN = {
     "error": ("error", False),
-    "valid": ("valid forecast (Lyapunov times)", False),
-    "off": ("largest exponent off dense (1/s)", True),
-    "distance": ("spectrum off dense (1/s)", True),
-    "operations": ("synaptic operations of a trial", True),
+    "valid": ("valid forecast\n(Lyapunov times)", False),
+    "off": ("largest exponent\noff dense (1/s)", True),
+    "distance": ("spectrum\noff dense (1/s)", True),
+    "operations": ("synaptic operations\nof a trial", True),
 }
 """Label, and whether the axis is logarithmic."""
 
@@ -29,7 +29,7 @@ def _side_by_side(found: PruningTable) -> Figure:
     names = [name for name in dict.fromkeys(table["network"]) if name not in lines]
     equal = [name for name in names if name.endswith(EQUAL)]
     names = [name for name in names if name not in equal] + equal
-    with canvas(9.0, 1.3 + 0.24 * len(names)) as drawing:
+    with canvas(9.0, 1.5 + 0.24 * len(names)) as drawing:
         axes = drawing.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for axis, measure, letter in zip(axes, shown, "abcdefg", strict=False):
             label, log = SHOWN[measure]
@@ -47,8 +47,8 @@ def _side_by_side(found: PruningTable) -> Figure:
                     if middle > 0 or not log:
                         axis.axvline(middle, color=colour, lw=1.0, ls="-" if name == "dense" else "--")
             if log:
-                axis.set_xscale("log")
-            axis.set_xlabel(found.unit if measure == "error" else label, fontsize=8)
+                _logarithmic(axis)
+            axis.set_xlabel(found.unit.replace(" (", "\n(") if measure == "error" else label, fontsize=8)
             axis.tick_params(labelsize=8)
             panel(axis, letter, "")
         axes[0].set_yticks(range(len(names)), [_label(name) for name in names])
@@ -79,8 +79,8 @@ def _intervals(found: PruningTable) -> Figure:
                 axis.plot([row["low"], row["high"]], [place, place], color=MODEL if clear else NULL, lw=2)
                 axis.plot(row["value"], place, "o", ms=4, color=INK)
             axis.axvline(1.0, color=INK, lw=0.8)
-            axis.set_xscale("log")
-            axis.set_xlabel(measure, fontsize=8)
+            _logarithmic(axis)
+            axis.set_xlabel(f"{measure}, ratio", fontsize=8)
             axis.tick_params(labelsize=8)
             panel(axis, letter, "")
         axes[0].set_yticks(range(len(others)), [_label(name) for name in others])
@@ -94,6 +94,18 @@ def _intervals(found: PruningTable) -> Figure:
             "logarithm); left of the line it is the smaller, and the better; coloured where the interval leaves out 1.",
             alt=f"Ratios: {told}.",
         )
+
+
+def _logarithmic(axis: Any) -> None:
+    """Make the horizontal axis logarithmic, with plain numbers at it, also where it spans less than a decade."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_xscale("log")
+    axis.margins(x=0.15)
+    low, high = axis.get_xlim()
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 50 else (1.0, 2.0, 5.0), numticks=6))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter("{x:g}")
 
 
 def _label(name: str) -> str:

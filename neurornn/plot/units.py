@@ -152,10 +152,9 @@ def _(decodings: Decodings) -> list[Figure]:
             share = np.arange(1, len(error) + 1) / len(error)
             axes[3].plot(error, share, color=COLOURS[source], label=NAMES[source])
         chance = 100 * np.median(decodings.decoded["brain"].chance) / decodings.decoded["brain"].track
-        axes[3].axvline(chance, color=INK, ls="--", lw=1)
-        axes[3].text(chance, 0.04, " chance", fontsize=8)
+        axes[3].axvline(chance, color=INK, ls="--", lw=1, label="chance (median)")
         axes[3].set(xlabel="error (% of the track)", ylabel="share of bins", xlim=(0, 100), ylim=(0, 1))
-        axes[3].legend(loc="lower right")
+        axes[3].legend(loc="lower right", fontsize=8)
         table = decodings.frame()
         shares = ", ".join(f"{NAMES[str(s)]} {100 * r['median_share_of_track']:.1f} %" for s, r in table.iterrows())
         return [

@@ -63,10 +63,15 @@ def noise_covariance(a: Float[np.ndarray, "unit unit"]) -> Float[np.ndarray, "un
     Args:
         a: stable, that is without an eigenvalue whose real part is 0 or above.
     """
-    if np.allclose(a, a.T, rtol=1e-10, atol=1e-12 * np.abs(a).max()):
+    if is_symmetric(a):
         return -np.linalg.inv((a + a.T) / 2) / 2
     solved = solve_continuous_lyapunov(a, -np.eye(len(a)))
     return (solved + solved.T) / 2
+
+
+def is_symmetric(*matrices: Float[np.ndarray, "unit unit"]) -> bool:
+    """Tell whether all of them are, but for rounding."""
+    return all(np.allclose(one, one.T, rtol=1e-6, atol=1e-9 * np.abs(one).max(initial=0.0)) for one in matrices)
 
 
 def stabilised(a: Float[np.ndarray, "unit unit"]) -> tuple[Float[np.ndarray, "unit unit"], float, float]:
@@ -77,7 +82,8 @@ def stabilised(a: Float[np.ndarray, "unit unit"]) -> tuple[Float[np.ndarray, "un
     Raises:
         NotConverged: if the largest shift does not do.
     """
-    abscissa = float(np.linalg.eigvals(a).real.max())
+    values = np.linalg.eigvalsh(a) if is_symmetric(a) else np.linalg.eigvals(a).real
+    abscissa = float(values.max())
     leak = float(-np.trace(a) / len(a))
     for shift in (0.0, *SHIFTS):
         if abscissa - shift * abs(leak) < 0:

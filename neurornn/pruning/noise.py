@@ -11,14 +11,13 @@ from neurornn.cell.member import member
 from neurornn.network import Network
 from neurornn.pruning.base import AbstractPruning, Choice, Connected, count_of
 from neurornn.pruning.covariance import AbstractCovariance, AnalyticCovariance
-from neurornn.pruning.linear import slope_at_rest, time_constants_of
+from neurornn.pruning.linear import is_symmetric, slope_at_rest, time_constants_of
 from neurornn.pruning.rebuild import signs_of, wiring_of, without_autapses
 from neurornn.pruning.rescale import Rescale, rescaling, survivors
 from neurornn.pruning.sampling import (
     drawn,
     filled,
     fresh,
-    is_symmetric,
     matched,
     probabilities,
     resistance_scores,
@@ -139,7 +138,8 @@ class NoisePruning(AbstractPruning):
         if self.shuffled:
             keep = shuffled(keep, dense.between, mixed)
         mask = drawn(keep, generator, mirrored=is_symmetric(dense.weights, keep))
-        return finished(network, dense, mask, keep, self, steps)
+        how = {"rescale": Rescale(self.rescale), "cap": self.cap, "diagonal": SelfWeights(self.diagonal)}
+        return finished(network, dense, mask, keep, steps, **how)
 
 
 def finished(
@@ -147,19 +147,22 @@ def finished(
     dense: Connected,
     between: np.ndarray,
     keep: np.ndarray,
-    method: "NoisePruning",
     steps: list[tuple[str, str, float]],
+    *,
+    rescale: Rescale,
+    cap: float,
+    diagonal: SelfWeights,
 ) -> Choice:
     """Return the choice of the drawn connections `between` units, rescaled, with its diagonal."""
     itself = np.eye(len(between), dtype=bool)
     mask = between | (itself & (dense.weights != 0))
-    weights, factor = survivors(dense.weights, mask, keep, Rescale(method.rescale), method.cap)
-    match = matches(network, dense.weights, SelfWeights(method.diagonal))
+    weights, factor = survivors(dense.weights, mask, keep, rescale, cap)
+    match = matches(network, dense.weights, diagonal)
     if match:
         weights = matched(weights, dense.weights)
         mask = between | (itself & (weights != 0))
-    steps += [("rescale", "largest factor", factor), ("diagonal", "matched", float(match))]
-    return Choice(weights, mask, keep=keep, steps=steps)
+    told = [("rescale", "largest factor", factor), ("diagonal", "matched", float(match))]
+    return Choice(weights, mask, keep=keep, steps=[*steps, *told])
 
 
 def matches(network: Network, weights: np.ndarray, rule: SelfWeights) -> bool:

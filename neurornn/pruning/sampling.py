@@ -70,11 +70,6 @@ def drawn(
     return (numbers < keep) & ~np.eye(len(keep), dtype=bool)
 
 
-def is_symmetric(*matrices: Float[np.ndarray, "unit unit"]) -> bool:
-    """Tell whether all of them are."""
-    return all(np.allclose(one, one.T, rtol=1e-6, atol=1e-9 * np.abs(one).max(initial=1.0)) for one in matrices)
-
-
 def matched(
     sparse: Float[np.ndarray, "unit unit"], dense: Float[np.ndarray, "unit unit"]
 ) -> Float[np.ndarray, "unit unit"]:

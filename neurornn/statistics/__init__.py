@@ -5,6 +5,8 @@ from neurornn.statistics.averages import condition_averages as condition_average
 from neurornn.statistics.border import BorderScore as BorderScore
 from neurornn.statistics.coincidence import coincidence_factor as coincidence_factor
 from neurornn.statistics.coincidence import matched as matched
+from neurornn.statistics.conditions import ConditionDecoding as ConditionDecoding
+from neurornn.statistics.conditions import decode_conditions as decode_conditions
 from neurornn.statistics.correlogram import CrossCorrelograms as CrossCorrelograms
 from neurornn.statistics.correlogram import cross_correlograms as cross_correlograms
 from neurornn.statistics.debiased import debiased_timescales as debiased_timescales

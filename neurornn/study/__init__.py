@@ -1,5 +1,6 @@
 """Studies: the analyses that recipes name."""
 
+from neurornn.study.agreement import AgreementStudy as AgreementStudy
 from neurornn.study.balanced import BalancedState as BalancedState
 from neurornn.study.balanced import BrunelStudy as BrunelStudy
 from neurornn.study.balanced import CubaStudy as CubaStudy
@@ -13,6 +14,7 @@ from neurornn.study.brian_parity import parity as parity
 from neurornn.study.clamp import Clamp as Clamp
 from neurornn.study.clamp import clamp_sweeps as clamp_sweeps
 from neurornn.study.clocks import ClockStudy as ClockStudy
+from neurornn.study.clusters import ClusterStudy as ClusterStudy
 from neurornn.study.constrained import ConstrainedStudy as ConstrainedStudy
 from neurornn.study.continua import ContinuumStudy as ContinuumStudy
 from neurornn.study.encoding import EncodingStudy as EncodingStudy

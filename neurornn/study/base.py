@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from neurornn import _check
+from neurornn.errors import RecordingError
 from neurornn.fit import ConstrainedFit, EncodingFit, Fit
 from neurornn.fit.train import train
 from neurornn.latent import LatentFit
@@ -123,3 +124,18 @@ def taught(plan: Plan, task: AbstractTask, checkpoint: Path, *, steps: int = 0) 
     told = {**plan.train, **({"steps": steps} if steps else {})}
     network = plan.network(task, plan.seed)
     return train(network, task, seed=plan.seed, progress=plan.progress, checkpoint=checkpoint, **told)
+
+
+def in_epoch(owner: str, recording: Recording, name: str) -> Recording:
+    """Return the stretch of a recording that bears this name; all of it where the name is empty.
+
+    Raises:
+        RecordingError: if there is no such stretch.
+    """
+    if not name:
+        return recording
+    named = [row for row in recording.epochs.to_dict("records") if row["name"] == name]
+    if not named:
+        known = ", ".join(map(str, recording.epochs["name"].unique())) if len(recording.epochs) else "none"
+        _check.fail(owner, "epoch", "one of the recording's", name, f"There are: {known}.", error=RecordingError)
+    return recording.between(float(named[0]["start"]), float(named[0]["stop"]))

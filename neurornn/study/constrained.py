@@ -16,7 +16,7 @@ from neurornn.fit.constrained_fit import score_trials
 from neurornn.recording import Recording, Signal
 from neurornn.statistics import blocked_folds, laps
 from neurornn.statistics.tables import save_scores
-from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
+from neurornn.study.base import AbstractStudy, Findings, Plan, in_epoch, needs_recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,21 @@ class Constrained:
     recorded: RateTrials
     methods: str
     references: tuple[str, ...] = ("10.1016/j.neuron.2016.02.009", "10.1101/2020.12.18.423348")
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        first = next(iter(self.fits.values()))
+        nulls = [name for name in self.scores if name not in self.fits]
+        return {
+            "split": (
+                f"Whole trials: {len(first.train)} to learn from, {len(first.validation)} to choose by, "
+                f"{self.recorded.n_trials} to score."
+            ),
+            "choices": "Weights by the error in the trials that choose, which are not those of the scores.",
+            "nulls": f"On the same trials: {', '.join(nulls)}.",
+            "matched": f"All predictions of the same {len(self.recorded.units)} neurons in the same held-out trials.",
+        }
 
     def frame(self) -> pd.DataFrame:
         """Return one row a neuron: the explained variance of every prediction."""
@@ -145,23 +160,15 @@ class ConstrainedStudy(AbstractStudy):
         """Return the laps of a recording: rates, and where the animal is as place inputs of both directions."""
         if recording.spikes is None:
             _check.fail("ConstrainedStudy", "recording", "of spikes", "sampled activity", error=RecordingError)
-        if self.epoch:
-            named = recording.epochs[recording.epochs["name"] == self.epoch] if len(recording.epochs) else []
-            if len(named) == 0:
-                fix = "Leave it empty for the whole session."
-                _check.fail(
-                    "ConstrainedStudy", "epoch", "one of the recording's", self.epoch, fix, error=RecordingError
-                )
-            recording = recording.between(float(named["start"].iloc[0]), float(named["stop"].iloc[0]))
-        ran = laps(recording, position=self.position)
-        ran = ran[ran["stop"] - ran["start"] <= self.longest].reset_index(drop=True)
+        recording = in_epoch("ConstrainedStudy", recording, self.epoch)
+        every = laps(recording, position=self.position)
+        short = (every["stop"] - every["start"]).to_numpy(dtype=float) <= self.longest
+        ran = pd.DataFrame({name: every[name].to_numpy()[short] for name in every.columns})
         if len(ran) < 5:
             got, fix = f"{len(ran)} laps", "Take a longer `longest`."
             _check.fail("ConstrainedStudy", "recording", "with five laps or more", got, fix, error=RecordingError)
-        inside = [
-            sum(int(np.sum((train >= lap.start) & (train < lap.stop))) for lap in ran.itertuples())
-            for train in recording.spikes or ()
-        ]
+        edges = ran[["start", "stop"]].to_numpy(dtype=float)
+        inside = [int(np.diff(np.searchsorted(train, edges), axis=1).sum()) for train in recording.spikes or ()]
         kept = recording.units.index[np.array(inside) >= self.min_spikes]
         beside = {**recording.behaviour, "place": self._place(recording.behaviour[self.position], ran)}
         cut = replace(recording.select(list(kept)).with_trials(ran), behaviour=beside)
@@ -170,11 +177,12 @@ class ConstrainedStudy(AbstractStudy):
     def _place(self, position: Signal, ran: pd.DataFrame) -> Signal:
         known = np.isfinite(position.values[:, 0])
         times, x = position.times[known], position.values[known, 0]
-        centres = np.linspace(*np.percentile(x, [1, 99]), self.bumps)
+        low, high = np.percentile(x, [1, 99])
+        centres = np.linspace(low, high, self.bumps)
         near = np.exp(-0.5 * ((x[:, None] - centres) / (centres[1] - centres[0])) ** 2)
         way = np.zeros(len(times))
-        for lap in ran.itertuples():
-            way[(times >= lap.start) & (times <= lap.stop)] = lap.direction
+        for start, stop, direction in ran[["start", "stop", "direction"]].to_numpy(dtype=float):
+            way[(times >= start) & (times <= stop)] = direction
         return Signal(times, np.concatenate([near * (way > 0)[:, None], near * (way < 0)[:, None]], axis=1))
 
     def _methods(self, trials: RateTrials, teach: np.ndarray, judge: np.ndarray, held: np.ndarray) -> str:

@@ -19,7 +19,7 @@ from neurornn.statistics import BitsPerSpike, PlaceBins, bits_per_spike, blocked
 from neurornn.statistics.encoding import chosen, rate_histogram
 from neurornn.statistics.movement import Movement
 from neurornn.statistics.tables import save_scores
-from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
+from neurornn.study.base import AbstractStudy, Findings, Plan, in_epoch, needs_recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +168,7 @@ class LatentStudy(AbstractStudy):
     def _stretch(self, recording: Recording) -> Recording:
         if recording.spikes is None:
             _check.fail("LatentStudy", "recording", "of spikes", "sampled activity", error=RecordingError)
-        if self.epoch:
-            named = [row for row in recording.epochs.to_dict("records") if row["name"] == self.epoch]
-            if not named:
-                fix = f"There are: {', '.join(map(str, recording.epochs['name'].unique()))}."
-                _check.fail("LatentStudy", "epoch", "one of the recording's", self.epoch, fix, error=RecordingError)
-            recording = recording.between(float(named[0]["start"]), float(named[0]["stop"]))
+        recording = in_epoch("LatentStudy", recording, self.epoch)
         assert recording.spikes is not None
         enough = [len(train) >= self.min_spikes for train in recording.spikes]
         return recording.select(list(recording.units.index[enough]))
@@ -208,11 +203,14 @@ class LatentStudy(AbstractStudy):
 
     def _methods(self, n_units: int, n_out: int, n_rows: int, n_known: int) -> str:
         widths = ", ".join(f"{width:g}" for width in self.smoothing)
+        own = "the training blocks, and the judging ones stop it"
+        if self.fit.get("refit"):
+            own = "both, too, for as many epochs as the judging blocks chose when it had learned from the others"
         return (
             f"Bins of {self.dt:g} ms in contiguous blocks of {self.block / 1000:g} s; of every five blocks one tests, "
             f"one judges and three train, with {self.gap:g} ms left out on both sides of a border. {n_out} of "
             f"{n_units} units are held out: in {n_rows} test bins they are predicted from the others alone. Position: "
             f"histograms of place and direction; population: Poisson regression on the held-in counts smoothed by "
-            f"{widths} ms; both learn from {n_known} bins (training and judging blocks), the latent model from the "
-            f"training blocks. bits/spike are against each unit's mean rate there."
+            f"{widths} ms; both learn from {n_known} bins (training and judging blocks). The latent model learns from "
+            f"{own}. bits/spike are against each unit's mean rate there."
         )

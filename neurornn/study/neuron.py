@@ -51,6 +51,16 @@ class NeuronFit:
             **self.found.values,
         }
 
+    @property
+    def methods(self) -> str:
+        """How this was made."""
+        return (
+            f"{self.kind.__name__} in steps of {self.held_out.clamp.dt:g} ms. Lowered, in {self.found.runs} runs: "
+            f"potential before the first spike, number of spikes so far, van Rossum's distance. Scored on "
+            f"{len(self.held_out.clamp)} held-out steps: rate during the step, coincidence factor within 4 ms, "
+            f"potential away from spikes."
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return one row a quantity."""
         found = self.quantities()
@@ -178,6 +188,7 @@ class NeuronStudy(AbstractStudy):
     def run(self, plan: Plan) -> Findings:
         clamp = clamp_sweeps(needs_recording("NeuronStudy", plan), dt=self.dt, before=self.around, after=self.around)
         seen, unseen = clamp.halves()
+        known = {"fi_known_error": self._known(clamp)} if self.published else {}
         gradient = Gradient(starts=self.starts, steps=self.gradient_steps)
         search = Evolution(size=self.size, generations=self.generations)
         refined = Refined(search, Gradient(starts=self.starts // 2, steps=self.refining, learning_rate=0.03))
@@ -197,15 +208,13 @@ class NeuronStudy(AbstractStudy):
             for name, fit in fits.items()
             for key, value in fit.quantities().items()
         }
-        found |= {
+        found |= known | {
             "neuron_slowing": slowing(unseen),
             "neuron_irregularity": irregularity(unseen),
             "neuron_gamma": ceiling(unseen, seed=plan.seed),
         }
         if measured is not None:
             found |= {f"neuron_{name}": value for name, value in vars(measured).items()}
-        if self.published:
-            found["fi_known_error"] = self._known(clamp)
         methods = (
             f"Sweeps at {self.dt:g} ms; every second step, in order of the current, held out. Gradient: Adam along the "
             f"surrogate gradient from the best {self.starts} of {gradient.drawn} candidates, {self.gradient_steps} "

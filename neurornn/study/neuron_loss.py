@@ -9,13 +9,13 @@ from neurornn.study.clamp import Clamp
 from neurornn.study.neuron_kinds import Population
 
 VOLTAGE, WAY = 5.0, 0.2
-"""mV that weigh as much as one spike, and the share of the way from the first potential that does where that is far."""
+"""mV that are as bad as half a spike, and the share of the way from the first potential that is where that is far."""
 
 BIN = 5.0
 """ms between the moments at which spikes so far are counted."""
 
-SHARE = 0.05
-"""Of the spikes so far, that weigh as much as one spike once they are many."""
+HALF, SHARE = 0.5, 0.05
+"""Spikes that are as bad as 5 mV, and the share of the spikes so far that is once they are many."""
 
 TRACE = 10.0
 """Time constant of the trace that a spike leaves, ms."""
@@ -44,13 +44,13 @@ def loss(candidates: Population, clamp: Clamp) -> Float[Tensor, " candidate"]:
 
     $$ L = \Bigl\langle \frac{(v - v_{data})^2}{(5\,\mathrm{mV})^2 + (0.2\,[v_{data} - v_{data}(0)])^2}
        \Bigr\rangle_{\text{before the first spike}} +
-       \Bigl\langle \frac{(N(t) - N_{data}(t))^2}{1 + (0.05\,N_{data}(t))^2} \Bigr\rangle_{\text{sweeps},\ t} +
+       \Bigl\langle \frac{(N(t) - N_{data}(t))^2}{0.5^2 + (0.05\,N_{data}(t))^2} \Bigr\rangle_{\text{sweeps},\ t} +
        \Bigl\langle \frac{\int (f - f_{data})^2\,dt}{\int f^2\,dt + \int f_{data}^2\,dt + \tau_f/2}
        \Bigr\rangle_{\text{sweeps}} $$
 
     with the number $N(t)$ of spikes up to $t$, taken every 5 ms, and the trace $f$ of the spikes, each of which decays
-    with $\tau_f$ = 10 ms. The second part knows rates, latencies and how a train slows, one spike or a twentieth of
-    them being as bad as 5 mV; the third, van Rossum's distance, knows where single spikes are.
+    with $\tau_f$ = 10 ms. The second part knows rates, latencies and how a train slows, half a spike or a twentieth
+    of them being as bad as 5 mV; the third, van Rossum's distance, knows where single spikes are.
 
     References:
         van Rossum (2001), doi:10.1162/089976601300014321.
@@ -66,7 +66,7 @@ def loss(candidates: Population, clamp: Clamp) -> Float[Tensor, " candidate"]:
     edges = np.arange(n + 1) * BIN
     counts = torch.as_tensor(np.stack([np.histogram(train, edges)[0] for train in clamp.spikes], axis=1))[..., None]
     so_far = counts.cumsum(0)
-    apart = ((binned.cumsum(0) - so_far).square() / (1 + (SHARE * so_far).square())).mean((0, 1))
+    apart = ((binned.cumsum(0) - so_far).square() / (HALF**2 + (SHARE * so_far).square())).mean((0, 1))
     return below + apart + _distance(binned, counts.double()).mean(0)
 
 

@@ -22,7 +22,7 @@ from neurornn.study.pruning_table import EQUAL, MEASURES, PruningTable
 from neurornn.study.spiking import homogeneous
 from neurornn.task import AbstractTask, Forecasting, Series
 
-TRAINED = ("activity", "magnitude_trained", "gradual", "ticket")
+TRAINED = ("activity", "activity_within", "magnitude_trained", "gradual", "ticket")
 """Controls that need a training before or while they prune."""
 
 
@@ -32,7 +32,8 @@ class PruningStudy(AbstractStudy):
 
     The dense network and those of `methods`, which are pruned before any training, are trained once. Of the controls
     in `trained`, `activity` and `magnitude_trained` drop the least active units, and the smallest weights, of the
-    trained dense network and are trained once more; `ticket` rewinds the largest weights of that network; `gradual`
+    trained dense network and are trained once more (`activity_within` halves both trainings, so that they are as long
+    as the one of the others); `ticket` rewinds the largest weights of that network; `gradual`
     loses its smallest weights during the training. So controls are trained at least as long as what they are held
     against. All start from the same weights.
 
@@ -41,11 +42,12 @@ class PruningStudy(AbstractStudy):
         chosen: the one whose claim is tested.
         against: those it is held against, by name.
         density: the part of the recurrent connections that is left.
-        trained: further controls, of `activity`, `magnitude_trained`, `gradual` and `ticket`.
+        trained: further controls, of `activity`, `activity_within`, `magnitude_trained`, `gradual` and `ticket`.
         equal: which networks are also made with equal time constants, by name; the dense one of those is added.
         trials: new trials in which answers are scored.
         shown: trials that activity pruning looks at.
         spectrum_steps: steps over which Lyapunov spectra are measured; 0 for none.
+        early: whether they are measured before training, too.
         images: an image set: the name of a data recipe (`cifar10`); that of the task where empty.
         recording: a recording whose activity is forecast: the name of a data recipe; the task's own series where empty.
         folder: where checkpoints are kept; a temporary one where empty.
@@ -64,6 +66,7 @@ class PruningStudy(AbstractStudy):
     trials: int = 200
     shown: int = 32
     spectrum_steps: int = 400
+    early: bool = True
     images: str = ""
     recording: str = ""
     folder: str = ""
@@ -102,13 +105,14 @@ class PruningStudy(AbstractStudy):
                 for name, before, fit in nursery.grown(only):
                     plan.say(f"measuring {name}{end}")
                     row = {"seed": plan.seed, "network": name + end, **_counts(fit.network, start)}
-                    measured = examined(before, fit.network, exam, plan.seed, place / f"{name}{end}.json")
+                    looked = {**({"early": before} if self.early else {}), "late": fit.network}
+                    measured = examined(looked, exam, plan.seed, place / f"{name}{end}.json")
                     row |= measured["answers"]
                     if self.spectrum_steps:
-                        early, late = (Spectrum(**measured[one]) for one in ("early", "late"))
-                        dense = dense or {"early": early, "late": late}
-                        row |= _stability(early, late, dense)
-                        told = told or late.methods
+                        mine = {when: Spectrum(**measured[when]) for when in looked}
+                        dense = dense or mine
+                        row |= _stability(mine, dense)
+                        told = told or mine["late"].methods
                     rows.append(row)
                     shown = fit if name + end == self.chosen else shown
                 if not end:
@@ -162,6 +166,12 @@ class _Nursery:
                 rule = GradualMagnitude(study.density)
                 yield name, self.start, self.taught(name, self.start, thinning=rule)
                 continue
+            if name == "activity_within":
+                whole = self.plan.train["steps"]
+                half = self.taught("dense_half", self.start, steps=whole // 2)
+                pruned = self.pruned("activity", half.network).network
+                yield name, pruned, self.taught(name, pruned, steps=whole - whole // 2)
+                continue
             pruned = self.pruned(name, dense.network).network
             yield name, pruned, self.taught(name, pruned)
 
@@ -201,12 +211,13 @@ def _synapses(network: Network) -> tuple[int, int]:
         return between, int(there.sum() + (w_in != 0).sum() + (network.readout != 0).sum())
 
 
-def _stability(early: Spectrum, late: Spectrum, dense: Mapping[str, Spectrum]) -> dict[str, float]:
+def _stability(mine: Mapping[str, Spectrum], dense: Mapping[str, Spectrum]) -> dict[str, float]:
     found = {}
-    for prefix, mine, its in (("early_", early, dense["early"]), ("", late, dense["late"])):
-        found[f"{prefix}exponent"] = mine.largest
-        found[f"{prefix}off"] = abs(mine.largest - its.largest)
-        found[f"{prefix}distance"] = mine.distance(its)
+    for when, one in mine.items():
+        prefix = "early_" if when == "early" else ""
+        found[f"{prefix}exponent"] = one.largest
+        found[f"{prefix}off"] = abs(one.largest - dense[when].largest)
+        found[f"{prefix}distance"] = one.distance(dense[when])
     return found
 
 

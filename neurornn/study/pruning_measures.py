@@ -1,7 +1,7 @@
 """What a pruned network is judged by: its answers, free forecasts, Lyapunov spectrum, and what its spikes cost."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -159,19 +159,25 @@ def answers(grade: Grade) -> dict[str, float]:
     return {name: float(getattr(grade, name)) for name in ("error", "score", "valid", "operations", "rate")}
 
 
-def examined(early: Network, late: Network, exam: Exam, seed: int, path: Path) -> dict[str, Any]:
-    """Return what a network does after training, and its spectra before and after, as plain data.
+def examined(networks: Mapping[str, Network], exam: Exam, seed: int, path: Path) -> dict[str, Any]:
+    """Return what a network does after training, and its spectra, as plain data.
 
     What was measured before is read from `path`, if it is of the same networks and the same exam.
+
+    Args:
+        networks: after training (`late`) and, where it is looked at, before (`early`).
+        exam: that it sits.
+        seed: of the spectra.
+        path: where it is kept.
     """
-    given = {"early": early.state_dict(), "late": late.state_dict(), "exam": exam.tensors}
+    given = {name: one.state_dict() for name, one in networks.items()} | {"exam": exam.tensors}
     key = {name: digest(one) for name, one in given.items()} | {"seed": seed}
     if path.exists():
         known = json.loads(path.read_text(encoding="utf-8"))
         if known["key"] == key:
             return known
-    found: dict[str, Any] = {"key": key, "answers": answers(graded(late, exam))}
+    found: dict[str, Any] = {"key": key, "answers": answers(graded(networks["late"], exam))}
     if exam.drive.shape[1] > exam.lead:
-        found |= {name: asdict(spectrum(one, exam, seed=seed)) for name, one in {"early": early, "late": late}.items()}
+        found |= {name: asdict(spectrum(one, exam, seed=seed)) for name, one in networks.items()}
     write_whole(path, json.dumps(found).encode())
     return found

@@ -148,12 +148,13 @@ class PruningTable:
         return found
 
     @classmethod
-    def from_card(cls, path: str | Path, **told: object) -> "PruningTable":
+    def from_card(cls, path: str | Path, *, chosen: str = "lyapunov", against: Sequence[str] = ()) -> "PruningTable":
         """Return the table of all seeds from the card of a claim, `fits/NAME/card.json`.
 
         Args:
             path: of the card.
-            told: the other fields of the table.
+            chosen: the network whose claim is tested.
+            against: the networks it is held against; all pruned ones of the same time constants where empty.
 
         Raises:
             RecipeError: if it is the card of another kind of claim.
@@ -165,7 +166,11 @@ class PruningTable:
         if not tables or not len(tables[0]):
             must = "that of a claim about pruning"
             _check.fail("PruningTable.from_card", "path", must, card.get("claim"), error=RecipeError)
-        return cls(pd.concat(tables, ignore_index=True), **told)  # type: ignore[arg-type]
+        table = pd.concat(tables, ignore_index=True)
+        others = [one for one in dict.fromkeys(table["network"]) if one not in ("dense", "untrained", chosen)]
+        against = tuple(against) or tuple(one for one in others if not one.endswith(EQUAL))
+        reached = table.loc[table["network"] == chosen, "density"].to_numpy(float)
+        return cls(table, chosen, against, "error", round(float(np.median(reached)), 3))
 
 
 def from_quantities(numbers: Mapping[str, float | str], seed: int) -> pd.DataFrame:

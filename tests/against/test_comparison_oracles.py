@@ -110,10 +110,12 @@ def test_cka_is_its_kernel_form():
     np.testing.assert_allclose(debiased_cka(x, y), kernel_form(x, y), **FLOAT64)
 
 
-@pytest.mark.parametrize(("n", "p", "biased"), [(100, 1000, 0.91), (1000, 100, 0.09)])
-def test_trap_biased_cka_of_independent_noise(n, p, biased):
+@pytest.mark.parametrize(
+    ("n", "p", "q", "biased"), [(100, 1000, 1000, 0.91), (100, 500, 100, 0.64), (1000, 100, 100, 0.09)]
+)
+def test_trap_biased_cka_of_independent_noise(n, p, q, biased):
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(n, p)), rng.normal(size=(n, p))
+    x, y = rng.normal(size=(n, p)), rng.normal(size=(n, q))
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     plain = np.sum((x.T @ y) ** 2) / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
     assert abs(plain - biased) < 0.02

@@ -31,11 +31,11 @@ def test_columns_are_regions_but_for_those_left_out(tmp_path: Path) -> None:
 
 
 DAMAGED = {
-    "empty": ("", "`t.csv` must be a table of numbers; got No columns to parse"),
-    "only names": ("a,b\n", "`t.csv` must be rows of numbers; got '0 rows, or text among them'"),
-    "text": ("a,b\n1,x\n", "`t.csv` must be rows of numbers; got '1 rows, or text among them'"),
-    "a gap": ("a,b\n1,2\n3,\n", "`t.csv` must be finite everywhere; got '1 of 4 values NaN or infinite'"),
-    "ragged": ("a,b\n1,2\n1,2,3,4\n", "`t.csv` must be a table of numbers; got Error tokenizing"),
+    "empty": ("", "read_regions: `t.csv` must be a table of numbers; got No columns to parse"),
+    "only names": ("a,b\n", "read_regions: `t.csv` must be rows of numbers; got '0 rows, or text among them'"),
+    "text": ("a,b\n1,x\n", "read_regions: `t.csv` must be rows of numbers; got '1 rows, or text among them'"),
+    "a gap": ("a,b\n1,2\n3,\n", "read_regions: `t.csv` must be finite everywhere; got '1 of 4 values NaN or infinite'"),
+    "ragged": ("a,b\n1,2\n1,2,3,4\n", "read_regions: `t.csv` must be a table of numbers; got Error tokenizing"),
 }
 
 
@@ -47,5 +47,5 @@ def test_a_damaged_table_is_refused(tmp_path: Path, case: str) -> None:
 
 
 def test_a_column_that_is_not_there_cannot_be_left_out(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"`left_out` must be columns of t.csv; got 'nois'. Did you mean 'noise'"):
+    with pytest.raises(RecordingError, match=r"read_regions: `left_out` must be columns of t.csv; got 'nois'. Did you"):
         read(tmp_path, "a,noise\n1,2\n", ("nois",))

@@ -24,6 +24,7 @@ from neurornn.comparison import (
     trial_shuffled,
 )
 from neurornn.errors import RecordingError
+from neurornn.plot import figures
 from neurornn.statistics import in_silico
 from neurornn.statistics.folds import blocked_folds
 from tests.tolerances import FLOAT64
@@ -151,6 +152,8 @@ def test_a_metric_of_motion_has_no_shifts():
     found = judged(choices(1), choices(2), ModeSimilarity(n_delays=2, rank=4, length=20))
     assert len(found.shifts) == 0 and "shifted" not in set(found.scores["source"])
     assert {"scrambled 0", "random features 1", "behaviour", "time"} <= set(found.scores["source"])
+    (drawn,) = figures(found)
+    assert "scrambled" in drawn.alt and drawn.share < 1
     assert "circular" not in found.methods and "circular" not in found.checklist["nulls"]
     assert not found.summary().empty
 

@@ -177,6 +177,10 @@ def test_a_fit_is_saved_and_read_back(tmp_path: Path) -> None:
     assert again.network.cell.wiring().equal(fit.network.cell.wiring())
     with pytest.raises(ValueError, match=r"ConstrainedFit: `which` must be RateTrials; got \[0\]"):
         back.score([0])
+    with pytest.raises(ValueError, match="ConstrainedFit: `which` must be one trial or more"):
+        fit.score([])
+    with pytest.raises(ValueError, match="ConstrainedFit: `which` must be of 10 units in bins of 10 ms, as the fit"):
+        fit.score(RateTrials(trials.rates[..., :3], 10.0, trials.inputs))
     with pytest.raises(ValueError, match=r"ConstrainedFit\.held_out: `trials` must be known"):
         _ = back.held_out
     with pytest.raises(FitError, match=r"missing\. A data-constrained network is a folder that holds"):
@@ -195,6 +199,7 @@ def test_a_fit_is_saved_and_read_back(tmp_path: Path) -> None:
         ({"cell": cell(0, nonlinearity="relu")}, "FORCE: `cell` must be one whose drive follows from its rate"),
         ({"cell": cell(0, bias=False)}, "FORCE: `cell` must be one of free weights and one bias"),
         ({"peak": 0.0}, "fit_rates: `peak` must be a finite number above 0"),
+        ({"scale": -1.0}, "fit_rates: `scale` must be a finite number above 0"),
         ({"method": STEEP, "cell": cell(1, nonlinearity="softplus")}, "Descent: the loss is"),
         ({"silent": True}, r"fit_rates: `trials` must be of units that fire in the training trials; got 'silent.*2"),
     ],
@@ -222,6 +227,8 @@ def test_bad_input_is_one_sentence(change: dict, text: str) -> None:
         (lambda: RateTrials(np.ones((1, 3, 2)), 10.0, np.full((1, 3, 1), np.nan)), "`inputs` must be known wherever"),
         (lambda: RateTrials(np.ones((1, 3, 2)), 10.0, units=pd.Index(["a"])), "`units` must be one id for each of 2"),
         (lambda: FORCE(alpha=0.0), "FORCE: `alpha` must be a finite number above 0"),
+        (lambda: FORCE(passes=0), "FORCE: `passes` must be a whole number, 1 or above"),
+        (lambda: Descent(decay=-1.0), "Descent: `decay` must be a finite number, 0 or above"),
         (lambda: Descent(length=1), "Descent: `length` must be a whole number, 2 or above"),
     ],
 )

@@ -252,3 +252,16 @@ def test_the_penalty_is_the_sum_of_squared_weights() -> None:
     heavy = [p for p in model.parameters() if p.ndim > 1]
     assert model.penalty().item() == pytest.approx(0.5 * sum(float(p.detach().square().sum()) for p in heavy))
     assert math.isclose(StimulusNetwork(Filters((2,), 3, lags=2), 2).penalty().item(), 0.0)
+
+
+def test_a_separable_layer_is_the_product_of_a_time_course_and_an_image() -> None:
+    front = SpatialConv((7, 6), lags=4, channels=(3,), kernels=(3,), separable=True, noise=0.0, seed=2)
+    layer = front.layers[0]
+    stimulus = torch.randn(2, 11, 7, 6, generator=generator(0))
+    kernels = layer.course[:, None, :, None, None] * layer.image[:, :, None]
+    whole = torch.nn.functional.conv3d(stimulus[:, None], kernels, layer.bias)  # (sample, channel, bin, 5, 4)
+    expected = torch.relu(whole.transpose(1, 2)).reshape(2, 8, -1)
+    torch.testing.assert_close(front(stimulus), expected)
+    assert sum(p.numel() for p in front.parameters()) == 3 * (4 + 9 + 1)
+    with pytest.raises(ValueError, match="SpatialConv: `separable` must be False where kernels are stacked; got True"):
+        SpatialConv((7, 6), lags=4, channels=(3,), kernels=(3,), separable=True, stacked=True)

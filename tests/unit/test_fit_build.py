@@ -8,7 +8,7 @@ import pytest
 import torch
 from jaxtyping import Float
 
-from neurornn import GRU, LSTM, Dale, Dense, Form, GaussianNoise, LeakyRate, LowRank, Network, NoAutapses, Sparse
+from neurornn import GRU, LIF, LSTM, Dale, Dense, Form, GaussianNoise, LeakyRate, LowRank, Network, NoAutapses, Sparse
 from neurornn.cell import UniformNoise
 from neurornn.curriculum import Stage, Stages
 from neurornn.errors import RecipeError
@@ -19,6 +19,7 @@ EXAMPLES = [
     LeakyRate(2, 6, tau=[50.0] * 6, dt=10.0, form=Form.CURRENT, wiring=Dale(Sparse(Dense(6), density=0.5))),
     GRU(2, 5, seed=3),
     LSTM(2, 5, forget_bias=2.0),
+    LIF(2, 6, tau_syn=None, reset="hard"),
     Network(LeakyRate(2, 6, wiring=NoAutapses(LowRank(6, rank=2))), {"a": 2, "b": 1}, noise=GaussianNoise(0.1, True)),
     Network(GRU(1, 3), 2, n_start=4, noise=UniformNoise(0.2), seed=5),
     Objective({"choice": CrossEntropy()}, {"choice": 2.0}),

@@ -89,5 +89,9 @@ def test_rules_that_cannot_be_are_refused() -> None:
         GradualMagnitude(density=0.0)
     with pytest.raises(ValueError, match=r"GradualMagnitude: `stop` must be above `start`, 0.7; got 0.6"):
         GradualMagnitude(start=0.7)
+    with pytest.raises(ValueError, match="GradualMagnitude: `every` must be a whole number, 1 or above; got 0"):
+        GradualMagnitude(every=0)
+    with pytest.raises(ValueError, match=r"GradualMagnitude: `density` must be a number in \[0, 1\]; got 2.0"):
+        GradualMagnitude(density=2.0)
     with pytest.raises(ValueError, match=r"train: `patience` must be 0 with `thinning`; got 2. The best weights"):
         train(network(), TASK, steps=2, validate_every=1, patience=2, thinning=GradualMagnitude())

@@ -116,10 +116,14 @@ def test_native_is_the_loop(level: int, size: tuple, kind: dict, wiring: str, no
 
 @native
 @pytest.mark.parametrize("level", LEVELS)
-def test_long_runs_take_several_chunks(level: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weight gradients are gathered in chunks of steps that fit the cache: here several, and the last not full."""
-    cell = LeakyRate(5, 130, tau=60.0, dt=20.0, nonlinearity="tanh", train_tau=True, wiring=Dense(130, gain=0.9))
-    given_ = setting(cell, 40, 50, noisy=True)
+@pytest.mark.parametrize("size", [(40, 50, 130), (330, 2, 300)])
+def test_long_and_wide_runs_are_taken_in_parts(
+    level: int, size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weight gradients are gathered in chunks of steps that fit the cache, trials go in groups: here several."""
+    trials, steps, n = size
+    cell = LeakyRate(5, n, tau=60.0, dt=20.0, nonlinearity="tanh", train_tau=True, wiring=Dense(n, gain=0.9))
+    given_ = setting(cell, trials, steps, noisy=True)
     monkeypatch.setattr(library, "level", lambda: level)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # which 40 trials cannot be dealt out to evenly
     monkeypatch.setenv("NEURORNN_BACKEND", "native")

@@ -230,9 +230,12 @@ def test_native_is_the_contract(level: int, size: tuple, kind: dict, surrogate: 
 @native
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("gain", [0.0, 1.0])
-def test_long_runs_take_several_chunks(level: int, gain: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weight gradients are gathered in chunks of steps that fit the cache: here several, with events and without."""
-    given_ = every(problem(40, 50, 130, 5, adaptive=False, noisy=False), Tensor.float)
+@pytest.mark.parametrize("size", [(40, 50, 130, 5), (250, 3, 300, 5)])
+def test_long_and_wide_runs_are_taken_in_parts(
+    level: int, gain: float, size: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients are gathered in chunks of steps that fit the cache, trials go in groups: here several of both."""
+    given_ = every(problem(*size, adaptive=False, noisy=False), Tensor.float)
     given_["bias"] = given_["bias"] + gain
     monkeypatch.setattr(library, "level", lambda: level)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # which 40 trials cannot be dealt out to evenly

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from neurornn import report
+from neurornn import figures, report
 from neurornn.claim import card_of
 from neurornn.cli import app
 from neurornn.comparison.checklist import CHECKLIST, ENOUGH_FAMILIES
@@ -45,7 +45,7 @@ def test_what_the_results_say_fills_the_lines() -> None:
     rows = rows_of(report(a_fit(), lesion=a_lesion()).html)
     assert "1 trained network, seed 0" in rows["seeds"]
     assert "199 matched random sets" in rows["nulls"] and 'href="#lesion"' in rows["nulls"]
-    assert "of 2 of 24 units" in rows["generalisation"]
+    assert "Silence of 2 of 24 units" in rows["generalisation"]
     assert "no replication over networks" in rows["interval"]
     assert "torch" in rows["manifest"] and "seed 0" in rows["manifest"]
     for key in ("split", "choices", "ceiling", "units", "effective", "matched", "families"):
@@ -112,6 +112,7 @@ def test_cells_are_readable() -> None:
     assert shown.head == ("kind", "", "flag", "n", "x", "units")
     assert shown.rows[0] == ("a", "1", "yes", "3", "1,235", "1, 2")
     assert shown.rows[1][4] == "" and shown.rows[1][5].endswith("11 ... (20)")
+    assert not any(shown.words) and table(pd.DataFrame({"a": ["two words"]})).words == (True,)
     assert table(frame.reset_index(drop=True), most=1).rest == "the first 1 of 2 rows"
 
 
@@ -232,9 +233,18 @@ def test_a_truncated_result_is_refused(folder: Path) -> None:
         page_of(folder)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in figures.registry if kind is not object], ids=lambda k: k.__name__)
+def test_whatever_can_be_drawn_says_how_it_was_made(kind: type) -> None:
+    for name in ("frame", "methods"):
+        assert hasattr(kind, name) or name in {one.name for one in fields(kind)}, f"{kind.__name__} has no `{name}`"
+
+
 def test_the_methods_of_a_fit_say_how_it_was_kept() -> None:
     fit = a_fit()
     training = {**fit.recipe["training"], "validate_every": 5, "patience": 3, "clip": 0.0}
     told = replace(fit, recipe={**fit.recipe, "training": training}).methods
     assert "every 5 steps; the best weights within 3 validations were kept." in told and "not clipped" in told
+    terms = {"a": {"type": "SquaredError"}, "b": {"type": "RatePenalty"}}
+    told = replace(fit, recipe={**fit.recipe, "objective": {"terms": terms, "weights": {"b": 0.1}}}).methods
+    assert "Minimised: mean squared error + 0.1 x rate penalty." in told
     assert fit.untrained(4).methods == "Untrained weights, seed 4."

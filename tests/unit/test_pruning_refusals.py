@@ -1,5 +1,6 @@
 """What pruning says when it refuses."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ class Given(nr.AbstractPruning):
         return Choice(weights, weights != 0, units=np.array(self.units))
 
 
+LNP = nr.LyapunovNoisePruning
 DALE = nr.Dale(nr.Dense(12), excitatory=0.9)
 STRONG = torch.ones(2, 20, 2)
 
@@ -108,6 +110,29 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
         lambda: nr.prune(rate(wiring=DALE), nr.NoisePruning(diagonal="matched", rescale="full")),
         "prune: `weights` must be of one sign a unit, for a wiring with Dale's law; got 'others'. Take diagonal",
     ),
+    *[
+        (lambda name=name, value=value: LNP(**{name: value}), f"LyapunovNoisePruning: `{name}` must be {must}")
+        for name, value, must in [
+            ("size", "length", "a member of Size; got 'length'"),
+            ("exponents", "exact", "a member of Exponents; got 'exact'"),
+            ("cap", 2.0, r"a number in \[0, 1\]; got 2.0"),
+            ("units", -0.1, r"a number in \[0, 1\]; got -0.1"),
+            ("batches", 0, "a whole number, 1 or above; got 0"),
+            ("n_exponents", 0, "a whole number, 1 or above; got 0"),
+            ("steps", 3, "a whole number, 8 or above; got 3"),
+            ("level", 0.0, "a finite number above 0; got 0.0"),
+            ("evaluations", 51, "at most 50; got 51"),
+            ("evaluations", 0, "a whole number, 1 or above; got 0"),
+        ]
+    ],
+    (
+        lambda: nr.prune(rate(), LNP(units=0.95, retime=False)),
+        "LyapunovNoisePruning: `units` must be small enough to leave two connected ones; got 0.95",
+    ),
+    (
+        lambda: nr.prune(rate(), LNP(retime=False), density=1e-3),
+        "LyapunovNoisePruning: `density` must be large enough for one connection",
+    ),
     (
         lambda: nr.prune(rate(one_to_one=True), Given(units=(1, 2, 3))),
         r"prune: `units` must be among them 2 that have an input of their own; got \[0\]",
@@ -127,3 +152,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
 def test_it_says_what_is_wrong(ask: Callable[[], object], message: str) -> None:
     with pytest.raises((ValueError, NotConverged), match=message):
         ask()
+
+
+def test_without_the_optimiser_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bayes_opt", None)
+    with pytest.raises(ValueError, match="LyapunovNoisePruning: `retime` must be False where bayesian-optimization is"):
+        nr.prune(rate(), LNP(), density=0.5)
+    assert nr.prune(rate(), LNP(retime=False), density=0.5).density > 0.4

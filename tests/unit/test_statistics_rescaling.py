@@ -57,3 +57,5 @@ def test_silence_and_bad_rates() -> None:
     assert np.isnan(silent.frame()["ks_band"][0])
     with pytest.raises(RecordingError, match="rescaled: `rates` must be known, 0 or above, wherever counts are"):
         rescaled(np.zeros((1, 2, 1)), np.array([[[1.0], [-1.0]]]), dt=1.0)
+    with pytest.raises(ValueError, match="rescaled: `dt` must be a finite number above 0"):
+        rescaled(np.zeros((1, 2, 1)), np.ones((1, 2, 1)), dt=0.0)

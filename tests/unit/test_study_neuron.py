@@ -1,5 +1,7 @@
 """Fitting a neuron: sweeps are cut where they lie, the loss knows its own truth, and the optimisers go down."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,10 @@ from neurornn import LIF, AdaptiveLIF, AdEx, Evolution, ExpIF, Gradient, Recordi
 from neurornn.errors import RecordingError
 from neurornn.study import Clamp, NeuronFits, NeuronStudy, Plan, clamp_sweeps
 from neurornn.study.neuron_fit import _clip
-from neurornn.study.neuron_kinds import RANGES, candidates, population, ranges
+from neurornn.study.neuron_kinds import RANGES, Population, candidates, population, ranges
 from neurornn.study.neuron_loss import loss
-from neurornn.study.neuron_score import Answer, answer, slowing
+from neurornn.study.neuron_passive import passive
+from neurornn.study.neuron_score import Answer, answer, ceiling, irregularity, slowing
 
 TRUTH = {
     "tau": 20.0,
@@ -151,6 +154,8 @@ def test_the_study_names_what_gates_ask_for(clamp: Clamp) -> None:
     )
     known = tuple(clamp.rates()[-2:])
     study = NeuronStudy(dt=0.5, starts=8, gradient_steps=1, generations=1, size=8, refining=1, published=known)
+    with pytest.raises(ValueError, match="NeuronStudy: `published_at` must be one step a rate; got 1"):
+        replace(study, published_at=(250.0,)).run(plan)
     found = study.run(plan)
     assert found.quantities["fi_known_error"] == pytest.approx(0.0)
     names = {
@@ -185,12 +190,63 @@ def test_what_is_no_current_clamp_is_refused(clamp: Clamp) -> None:
 def test_impossible_fits_are_refused(clamp: Clamp) -> None:
     with pytest.raises(ValueError, match="fit_neuron: `kind` must be one of LIF, AdaptiveLIF, AdEx; got 'ExpIF'"):
         fit_neuron(clamp, ExpIF)
+    with pytest.raises(ValueError, match="fit_neuron: `refractory` must be a finite number above 0; got 0"):
+        fit_neuron(clamp, LIF, refractory=0.0)
     with pytest.raises(ValueError, match="fit_neuron: `drawn, size` must be a power of 2, 8 or above; got 10"):
         fit_neuron(clamp, LIF, optimiser=Gradient(drawn=10, starts=2))
     with pytest.raises(ValueError, match="Gradient: `steps` must be a whole number"):
         fit_neuron(clamp, LIF, optimiser=Gradient(starts=8, drawn=8, steps=0))
     with pytest.raises(ValueError, match="Evolution: `generations` must be a whole number"):
         fit_neuron(clamp, LIF, optimiser=Evolution(size=8, generations=0))
+
+
+def test_silent_steps_tell_rest_resistance_and_time_constant(clamp: Clamp) -> None:
+    quiet = passive(clamp.only(np.array([0, 1, 2])))
+    assert quiet is not None and quiet.v_rest == pytest.approx(-65.0, abs=0.01)
+    assert quiet.resistance == pytest.approx(150.0, rel=0.005)
+    assert quiet.tau == pytest.approx(20.0, abs=0.5)
+    assert passive(clamp.only(np.array([4, 5]))) is None  # it fires in both
+    near = ranges(LIF, quiet)
+    assert near["tau"].low < 20.0 < near["tau"].high and near["refractory"].high > near["refractory"].low
+    assert ranges(LIF, quiet, refractory=2.0)["refractory"].at(np.array([0.3])) == pytest.approx(2.0)
+
+
+def test_the_refractory_period_is_each_candidates_own(clamp: Clamp) -> None:
+    """Several in one population do what each does alone, and what a cell of that period does."""
+    several = population(AdaptiveLIF, {k: np.repeat(v, 2) for k, v in values().items()} | PERIODS, dt=0.5)
+    together = torch.stack(list(sent for sent, _ in run(several, clamp)))
+    for at, period in enumerate(PERIODS["refractory"]):
+        cell = population(AdaptiveLIF, values(refractory=period), dt=0.5).cell
+        assert cell.refractory_steps == round(period / 0.5)
+        first = (torch.full((1, 1), -65.0).double(), *cell.initial(1)[1:])
+        alone = [float(sent) for sent, _ in cell.steps(torch.as_tensor(clamp.current[-1:, :, None]), first)]
+        assert together[:, -1, at].tolist() == alone
+    assert together[:, -1, 0].sum() > together[:, -1, 1].sum()
+
+
+PERIODS = {"refractory": np.array([1.0, 8.0])}
+
+
+def run(several: Population, clamp: Clamp) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    with torch.no_grad():
+        return list(several.steps(torch.as_tensor(clamp.current), torch.as_tensor(clamp.potential[:, 0])))
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.1])
+def test_irregularity_is_what_no_slow_change_explains(sigma: float, clamp: Clamp) -> None:
+    """Intervals that grow steadily, each off by a share: the share is found, and the growth is not mistaken for it."""
+    noise = np.random.default_rng(0).standard_normal((6, 400))
+    trains = tuple(np.cumsum(np.exp(np.linspace(1.0, 3.0, 400) + sigma * one)) for one in noise)
+    assert irregularity(replace(clamp, spikes=trains)) == pytest.approx(sigma, rel=0.1)
+    assert irregularity(replace(clamp, spikes=(np.array([1.0, 2.0]),) * 6)) != irregularity(clamp)
+
+
+def test_a_neuron_meets_itself_the_less_the_more_irregular_it_is(clamp: Clamp) -> None:
+    clock = tuple(np.arange(10.0, 220.0, 20.0) for _ in clamp.spikes)
+    assert ceiling(replace(clamp, spikes=clock)) == pytest.approx(1.0)
+    shaken = tuple(train + np.random.default_rng(1).normal(0.0, 4.0, len(train)) for train in clock)
+    assert 0.0 < ceiling(replace(clamp, spikes=shaken)) < 0.8
+    assert np.isnan(ceiling(replace(clamp, spikes=(np.empty(0),) * 6)))
 
 
 @pytest.mark.slow

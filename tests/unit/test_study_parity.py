@@ -51,7 +51,7 @@ def test_the_study_trains_and_compares() -> None:
     expected = {f"{name} LIF numpy" for name in ("steps", "spikes", "mismatches", "trace_error")}
     assert expected | {"lowest_score", "score LIF", "ulp_error LIF", "ulp_growth LIF"} <= set(found.quantities)
     (figure,) = figures(found.parts["parity"])
-    assert "0 mismatches" in figure.alt
+    assert "0 in another step" in figure.alt
 
 
 def test_growth_is_the_rate_of_an_exponential() -> None:
@@ -61,7 +61,7 @@ def test_growth_is_the_rate_of_an_exponential() -> None:
     assert _growth(np.where(times[:, None] < 100, apart, 0.0), 0.5) == float("-inf")
 
 
-def test_the_least_change_is_forgotten_by_leaky_units_and_grows_in_izhikevich_ones() -> None:
+def test_rounding_is_forgotten_by_leaky_units_and_multiplied_by_izhikevich_ones() -> None:
     """Without brian2: an upstroke multiplies what came before it, and the recovery current remembers that."""
     levels = 1.0 + 0.8 * torch.randn(50, 2, generator=generator(3), dtype=torch.float64)
 
@@ -70,5 +70,5 @@ def test_the_least_change_is_forgotten_by_leaky_units_and_grows_in_izhikevich_on
         return np.abs(_run(cell, inputs, moved=True)[1] - _run(cell, inputs)[1])
 
     wiring = Dense(100, gain=2.0, seed=2)
-    assert apart(LIF(2, 100, wiring=wiring, reset="hard", dt=0.5, seed=1))[-1].max() < 1e-13
-    assert apart(Izhikevich(2, 100, wiring=wiring, dt=0.2, seed=1))[-250:].max() > 1e-11  # from 7e-15
+    assert apart(LIF(2, 100, wiring=wiring, reset="hard", dt=0.5, seed=1)).max() < 1e-11  # mV
+    assert apart(Izhikevich(2, 100, wiring=wiring, dt=0.2, seed=1)).max() > 1e-9

@@ -11,11 +11,13 @@ import pytest
 from scipy import stats
 
 import neurornn as nr
+from neurornn.claim import _task
 from neurornn.errors import RecipeError
 from neurornn.fit import Objective, SquaredError
+from neurornn.recipe import load_fit_recipe
 from neurornn.study import Findings, Plan, PruningStudy, PruningTable
 from neurornn.study.pruning_table import JUDGED, MEASURES
-from neurornn.task import AbstractTask, Lorenz63
+from neurornn.task import AbstractTask, ImageRows, Images, Lorenz63
 
 N = 24
 SEEN: list[dict[str, Any]] = []
@@ -51,7 +53,7 @@ def table(found: Findings) -> pd.DataFrame:
 
 def test_every_network_is_measured_by_everything(found: Findings) -> None:
     rows = table(found)
-    trained = ["dense", "random", "magnitude", "activity", "magnitude_trained", "gradual", "ticket"]
+    trained = ["dense", "random", "magnitude", "activity", "activity_within", "magnitude_trained", "gradual", "ticket"]
     assert list(rows.index) == [*trained, "untrained", "dense_homogeneous", "random_homogeneous"]
     measured = rows.drop(index="untrained")[list(MEASURES)]
     assert np.isfinite(measured.to_numpy(float)).all()
@@ -60,7 +62,7 @@ def test_every_network_is_measured_by_everything(found: Findings) -> None:
 
 def test_all_have_the_density_and_the_dense_one_is_not_off_itself(found: Findings) -> None:
     rows = table(found)
-    sparse = rows.drop(index=["dense", "untrained", "dense_homogeneous", "activity"])
+    sparse = rows.drop(index=["dense", "untrained", "dense_homogeneous", "activity", "activity_within"])
     assert set(sparse["synapses"]) == {round(0.25 * N * (N - 1))} and (sparse["units"] == N).all()
     assert rows.loc["activity", "units"] < N and rows.loc["activity", "density"] <= 0.25
     for name in ("dense", "dense_homogeneous"):
@@ -101,15 +103,16 @@ def test_a_table_comes_back_from_the_card_of_its_seeds(found: Findings, tmp_path
     numbers = {name: value if np.isfinite(value) else str(value) for name, value in found.quantities.items()}
     path = tmp_path / "card.json"
     path.write_text(json.dumps({"claim": "tiny", "seeds": [1, 2], "quantities": [numbers, numbers]}))
-    told = {"chosen": "random", "against": ("activity",), "unit": "error", "density": 0.25}
-    again = PruningTable.from_card(path, **told)
+    again = PruningTable.from_card(path, chosen="random")
+    assert again.against == ("magnitude", "activity", "activity_within", "magnitude_trained", "gradual", "ticket")
+    assert again.density == 0.25
     pd.testing.assert_frame_equal(
         again.table[again.table["seed"] == 1].reset_index(drop=True), found.parts["pruning"].frame(), check_dtype=False
     )
     assert len(nr.figures(again)) == 2 and len(nr.figures(found.parts["pruning"])) == 1
     path.write_text(json.dumps({"claim": "other", "seeds": [0], "quantities": [{"rate": 3.0}]}))
     with pytest.raises(RecipeError, match=r"PruningTable.from_card: `path` must be that of a claim about pruning"):
-        PruningTable.from_card(path, **told)
+        PruningTable.from_card(path)
 
 
 def rows_of(network: str, **columns: np.ndarray) -> pd.DataFrame:
@@ -137,12 +140,20 @@ def test_intervals_are_over_seeds_and_paired() -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no such control": ({"trained": ("lottery",)}, "`trained` must be controls of this study; got 'lottery'"),
-    "a chosen one that is not there": ({"chosen": "lyapunov"}, "`chosen` must be among the methods; got 'lyapunov'"),
+    "no such control": (
+        {"trained": ("lottery",)},
+        "PruningStudy: `trained` must be controls of this study; got",
+    ),
+    "a chosen one that is not there": (
+        {"chosen": "lyapunov"},
+        "PruningStudy: `chosen` must be among the methods; got",
+    ),
     "against nothing": (
         {"against": ("radom",)},
-        "`against` must be among the methods; got 'radom'. Did you mean 'rando",
+        "PruningStudy: `against` must be among the methods; got 'radom'. Did you mean 'rando",
     ),
+    "half a step": ({"spectrum_steps": 0.5}, "PruningStudy: `spectrum_steps` must be a whole number, 0 or above"),
+    "no trials": ({"trials": 0}, "PruningStudy: `trials` must be a whole number, 1 or above; got 0"),
     "a density": ({"density": 1.5}, r"PruningStudy: `density` must be a number in \[0, 1\]"),
 }
 
@@ -157,8 +168,16 @@ def test_what_cannot_be_compared_is_refused(case: str) -> None:
 def test_equal_time_constants_ask_for_unequal_ones() -> None:
     study = PruningStudy({"random": nr.RandomPruning()}, chosen="random", against=(), equal=("random",))
     plan = planned(forecast(), network=lambda task, seed: network(task, seed, law=False))
-    with pytest.raises(RecipeError, match=r"`network.cell.tau` must be unequal, with `equal`; got 'equal'. Give its"):
+    with pytest.raises(RecipeError, match=r"PruningStudy: `network.cell.tau` must be unequal, with `equal`; got"):
         study.run(plan)
+
+
+def test_cifar_is_read_by_rows_through_its_data_recipe() -> None:
+    recipe = load_fit_recipe("pruning_digits").sized("cifar10")
+    assert recipe.study["images"] == "cifar10"
+    part = (np.zeros((10, 3 * 1024), dtype=np.uint8), np.arange(10))
+    task = _task(recipe.task, {"images": Images(part, part)})
+    assert isinstance(task, ImageRows) and (task.n_in, task.side, task.n_out) == (96, 32, 10)
 
 
 def test_images_and_recordings_come_by_the_name_of_their_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

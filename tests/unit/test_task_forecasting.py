@@ -126,29 +126,56 @@ def test_a_recording_is_a_series_of_its_regions() -> None:
 
 REFUSED = {
     "no samples": (lambda: Series(np.zeros(5)), r"Series: `values` must be of shape \(sample, channel\)"),
-    "a gap": (lambda: Series(np.array([[1.0], [np.nan], [2.0]])), "`values` must be finite everywhere; got '1 of 3"),
-    "a constant": (lambda: Series(np.ones((9, 1))), "`values` must be varying in every channel; got 'channel 0'"),
-    "all held": (lambda: Series(COUNTED, held=1.0), "`held` must be such that both parts have 2 samples or more"),
-    "a third part": (lambda: Series(COUNTED, part="dev"), "`part` must be train or test; got 'dev'"),
+    "a gap": (
+        lambda: Series(np.array([[1.0], [np.nan], [2.0]])),
+        "Series: `values` must be finite everywhere; got '1",
+    ),
+    "a constant": (
+        lambda: Series(np.ones((9, 1))),
+        "Series: `values` must be varying in every channel; got",
+    ),
+    "all held": (
+        lambda: Series(COUNTED, held=1.0),
+        "Series: `held` must be such that both parts have 2 samples",
+    ),
+    "a third part": (lambda: Series(COUNTED, part="dev"), "Series: `part` must be train or test; got 'dev'"),
     "no region": (
         lambda: Series.from_recording(nr.load_recording("resting_bold"), units=("LPC",)),
-        "`units` must be units of the recording; got 'LPC'. Did you mean 'LPCC'",
+        "Series.from_recording: `units` must be units of the recording; got 'LPC'. Did you mean 'LPCC'",
     ),
     "spikes": (
         lambda: Series.from_recording(nr.Recording(0.0, 9.0, spikes=[np.array([1.0])])),
-        "`recording` must be one with sampled activity; got 'spikes alone'. Bin its spikes",
+        "Series.from_recording: `recording` must be one with sampled activity; got 'spikes alone'. Bin its spikes",
     ),
     "a short orbit": (lambda: Lorenz63(duration=0.01), "Lorenz63: `duration` must be two steps of 0.02 or more"),
     "an explosion": (
         lambda: Rossler(a=5.0, duration=10.0).samples,
         "Rossler: `field` must be one whose orbits stay within 10000; got .*Some parameters have no attractor",
     ),
-    "half a step": (lambda: Forecasting(hold=3.0), "`hold` must be a whole number of steps of 2 ms; got 3.0"),
-    "only warm-up": (lambda: Forecasting(warm_up=400.0), "`duration` must be longer than `warm_up`, by a sample of 2"),
-    "no place": (lambda: counted(horizon=2).trials(torch.tensor([30])), "`first` must be from 0 to 18; got 30"),
+    "a step of nothing": (lambda: Series(COUNTED, step=0.0), "Series: `step` must be a finite number above 0"),
+    "more than all": (lambda: Series(COUNTED, held=2.0), r"Series: `held` must be a number in \[0, 1\]; got 2.0"),
+    "the past": (lambda: Forecasting(horizon=0), "Forecasting: `horizon` must be a whole number, 1 or above; got 0"),
+    "no time": (lambda: Forecasting(dt=0.0), "Forecasting: `dt` must be a finite number above 0; got 0.0"),
+    "less than no noise": (lambda: Forecasting(noise=-1.0), "Forecasting: `noise` must be a finite number, 0 or above"),
+    "no trials": (
+        lambda: Forecasting(FLOWS["lorenz63"]).sample(0, generator=nr.generator(0)),
+        "Forecasting.sample: `n_trials` must be a whole number, 1 or above; got 0",
+    ),
+    "half a step": (
+        lambda: Forecasting(hold=3.0),
+        "Forecasting: `hold` must be a whole number of steps of 2 ms; got",
+    ),
+    "only warm-up": (
+        lambda: Forecasting(warm_up=400.0),
+        "Forecasting: `duration` must be longer than `warm_up`",
+    ),
+    "no place": (
+        lambda: counted(horizon=2).trials(torch.tensor([30])),
+        "Forecasting.trials: `first` must be from 0 to 18",
+    ),
     "a short series": (
         lambda: counted(horizon=25).sample(1, generator=nr.generator(0)),
-        "`series` must be at least 35 samples long, a trial and its horizon; got '30 samples'",
+        "Forecasting.sample: `series` must be at least 35 samples long, a trial and its horizon; got '30 samples'",
     ),
 }
 

@@ -54,5 +54,13 @@ def test_times_and_planes_that_do_not_fit_are_refused() -> None:
         ImageRows(hold=5.0)
     with pytest.raises(ValueError, match="ImageRows: `response` must be a whole number of steps of 2 ms"):
         ImageRows(response=0.0)
-    with pytest.raises(ValueError, match=r"`colours` must be such that 64 pixels make as many squares; got 3. Try 1"):
+    with pytest.raises(
+        ValueError, match=r"ImageRows: `colours` must be such that 64 pixels make as many squares; got 3"
+    ):
         ImageRows(colours=3)
+    with pytest.raises(ValueError, match="ImageRows: `colours` must be a whole number, 1 or above; got 0"):
+        ImageRows(colours=0)
+    with pytest.raises(ValueError, match=r"ImageRows: `gain` must be a finite number above 0; got 0.0"):
+        ImageRows(gain=0.0)
+    with pytest.raises(ValueError, match=r"ImageRows.sample: `n_trials` must be a whole number, 1 or above; got 0"):
+        ImageRows().sample(0, generator=nr.generator(0))

@@ -243,7 +243,8 @@ int NAMED(leaky_backward)(const struct leaky *c) {
     const struct sizes s = sizes_of(c);
     const int64_t N = c->units, O = c->outputs, R = c->rank, width = s.panels * PANEL, depth = s.fed + O;
     const int64_t sources_n = sources_of(c, &s), readers_n = readers_of(c), in_width = up_to(c->inputs, PANEL);
-    const int64_t shares = shares_of(c->threads, c->trials), most = (c->trials + shares - 1) / shares;
+    const int64_t shares = shares_of(c->threads, c->trials), group = trials_together(&s);
+    const int64_t most = least(group, (c->trials + shares - 1) / shares);
     const int64_t own = up_to(backward_room(c, &s, most), 16), line = up_to(width, 16);
     const int64_t sums = up_to(sources_n * width, 16) + up_to(readers_n * width, 16) + 3 * line;
     float *whole = reserve(up_to(depth * width, 16) + up_to(N * in_width, 16) + 3 * line + 2 * up_to(R * s.wide, 16) +
@@ -266,6 +267,7 @@ int NAMED(leaky_backward)(const struct leaky *c) {
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
+                                  .group = group,
                                   .panels = panels, .panels_x = panels_x, .keep = keep_, .gain = gain, .scale = scale,
                                   .squeeze = squeeze, .feeds = feeds};
         share[i].chunk = chunk_of(c, &s, most);

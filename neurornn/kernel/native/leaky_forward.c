@@ -160,7 +160,8 @@ EACH_CASE(forward)
 int NAMED(leaky_forward)(const struct leaky *c) {
     const struct sizes s = sizes_of(c);
     const int64_t N = c->units, width = s.panels * PANEL, depth = s.fed + c->inputs;
-    const int64_t shares = shares_of(c->threads, c->trials), most = (c->trials + shares - 1) / shares;
+    const int64_t shares = shares_of(c->threads, c->trials), group = trials_together(&s);
+    const int64_t most = least(group, (c->trials + shares - 1) / shares);
     const int64_t own = up_to(forward_room(c, &s, most), 16);
     float *whole = reserve(up_to(depth * width, 16) + 4 * up_to(width, 16) + up_to(c->rank * s.wide, 16) +
                            up_to(c->outputs * s.wide, 16) + shares * own);
@@ -184,6 +185,7 @@ int NAMED(leaky_forward)(const struct leaky *c) {
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
+                                  .group = group,
                                   .panels = panels, .bias = bias, .keep = keep_, .gain = gain, .scale = scale,
                                   .squeeze = squeeze, .readout = readout, .room = take(&room, own)};
     }

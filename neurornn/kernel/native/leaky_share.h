@@ -32,6 +32,7 @@ struct share {
     const struct leaky *c;
     struct sizes s;
     int64_t first, count; /* trials */
+    int64_t group;        /* of them that go through the steps together */
     int64_t chunk;        /* steps of a chunk: that of the largest share, for which the room is meant */
     const float *panels, *panels_x; /* packed weights; backward, those of the inputs apart */
     const float *bias, *keep, *gain, *scale; /* padded to whole panels */
@@ -80,11 +81,12 @@ static void widen(float *to, const float *from, int64_t count, int64_t n, int64_
     for (int64_t k = 0; k < count; k++) pad(to + k * wide, from + k * n, n, wide);
 }
 
-/* The function that runs a pass on one share, whatever the form and the gate. */
+/* How many trials go through the steps together. */
+static int64_t trials_together(const struct sizes *s) { return group_of(2 * s->row + 2 * s->wide); }
+
+/* The function that runs a pass on one share, group by group, whatever the form and the gate. */
 #define EACH_CASE(WHAT)                                                                                           \
-    static void WHAT##_any(void *of) {                                                                            \
-        struct share *w = of;                                                                                     \
-        const uint32_t before = flush_tiny();                                                                     \
+    static void WHAT##_group(const struct share *w) {                                                             \
         switch (w->c->form * 3 + w->c->gate) {                                                                    \
             case RATE * 3 + RELU: WHAT##_share(RATE, RELU, w); break;                                             \
             case RATE * 3 + TANH: WHAT##_share(RATE, TANH, w); break;                                             \
@@ -95,6 +97,15 @@ static void widen(float *to, const float *from, int64_t count, int64_t n, int64_
             case UPDATE * 3 + RELU: WHAT##_share(UPDATE, RELU, w); break;                                         \
             case UPDATE * 3 + TANH: WHAT##_share(UPDATE, TANH, w); break;                                         \
             case UPDATE * 3 + LEAKY: WHAT##_share(UPDATE, LEAKY, w); break;                                       \
+        }                                                                                                         \
+    }                                                                                                             \
+    static void WHAT##_any(void *of) {                                                                            \
+        const struct share *whole = of;                                                                           \
+        const uint32_t before = flush_tiny();                                                                     \
+        for (int64_t done = 0; done < whole->count; done += whole->group) {                                       \
+            struct share part = *whole;                                                                           \
+            part.first += done, part.count = least(whole->group, whole->count - done);                            \
+            WHAT##_group(&part);                                                                                  \
         }                                                                                                         \
         restore_tiny(before);                                                                                     \
     }

@@ -232,22 +232,22 @@ INLINE void backward_share(const int plain, const int which, const struct share 
     }
 }
 
-static void backward_any(void *of) {
-    const struct share *w = of;
-    const uint32_t before = flush_tiny();
+static void backward_group(const struct share *w) {
     const int plain = !w->c->adapt && !w->c->refractory;
 #define CASE(P, W)                                                                                                \
     if (plain == (P) && w->c->surrogate == (W)) backward_share(P, W, w);
     CASE(0, SUPERSPIKE) CASE(0, TRIANGLE) CASE(0, ARCTAN) CASE(1, SUPERSPIKE) CASE(1, TRIANGLE) CASE(1, ARCTAN)
 #undef CASE
-    restore_tiny(before);
 }
+
+static void backward_any(void *of) { in_groups(of, backward_group); }
 
 /* Deal the trials out, a share a thread, and sum what the shares found. Returns 0, or 1 where memory is short. */
 int NAMED(lif_backward)(const struct lif *c) {
     const struct sizes s = sizes_of(c);
     const int64_t N = c->units, I = c->inputs, O = c->outputs, wide = s.wide, width = s.panels * PANEL, depth = N + O;
-    const int64_t shares = shares_of(c->threads, c->trials), most = (c->trials + shares - 1) / shares;
+    const int64_t shares = shares_of(c->threads, c->trials), group = trials_together(&s);
+    const int64_t most = least(group, (c->trials + shares - 1) / shares);
     const int64_t own = up_to(backward_room(c, &s, most), 16), in_width = up_to(I, PANEL);
     /* the bias's gradient is written in whole panels */
     const int64_t sums = up_to((N + I) * wide + width, 16), read = up_to((O ? N : 0) * s.out_wide, 16);
@@ -266,6 +266,7 @@ int NAMED(lif_backward)(const struct lif *c) {
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
+                                  .group = group,
                                   .panels = panels, .panels_x = panels_x, .synapse = constant[0],
                                   .membrane = constant[1], .drive = constant[2], .adapt = constant[3],
                                   .jump = constant[4]};

@@ -200,19 +200,19 @@ INLINE void forward_share(const int plain, const struct share *w) {
     }
 }
 
-static void forward_any(void *of) {
-    const struct share *w = of;
-    const uint32_t before = flush_tiny();
+static void forward_group(const struct share *w) {
     if (w->c->adapt || w->c->waiting) forward_share(0, w);
     else forward_share(1, w);
-    restore_tiny(before);
 }
+
+static void forward_any(void *of) { in_groups(of, forward_group); }
 
 /* Deal the trials out, a share a thread. Returns 0, or 1 where memory is short. */
 int NAMED(lif_forward)(const struct lif *c) {
     const struct sizes s = sizes_of(c);
     const int64_t N = c->units, I = c->inputs, O = c->outputs, wide = s.wide, width = s.panels * PANEL;
-    const int64_t shares = shares_of(c->threads, c->trials), most = (c->trials + shares - 1) / shares;
+    const int64_t shares = shares_of(c->threads, c->trials), group = trials_together(&s);
+    const int64_t most = least(group, (c->trials + shares - 1) / shares);
     const int64_t own = up_to(forward_room(c, &s, most), 16), read = up_to((O ? N : 0) * s.out_wide, 16);
     float *whole = reserve(up_to(N * width, 16) + up_to(I * width, 16) + up_to((N + I) * wide, 16) +
                            8 * up_to(width, 16) + read + up_to(s.out_wide, 16) + shares * own);
@@ -237,6 +237,7 @@ int NAMED(lif_forward)(const struct lif *c) {
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
+                                  .group = group,
                                   .panels = panels, .panels_x = panels_x, .rows = rows, .bias = constant[0],
                                   .synapse = constant[1], .membrane = constant[2], .drive = constant[3],
                                   .threshold = constant[4], .reset = constant[5], .adapt = constant[6],

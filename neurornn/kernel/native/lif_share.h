@@ -37,6 +37,7 @@ struct share {
     const struct lif *c;
     struct sizes s;
     int64_t first, count;                 /* trials */
+    int64_t group;                        /* of them that go through the steps together */
     int64_t chunk;                        /* steps of a chunk: that of the largest share, for which the room is meant */
     const float *panels, *panels_x;       /* packed weights; backward, turned */
     const float *rows;                    /* forward: all weights row by row, for events */
@@ -45,6 +46,19 @@ struct share {
     float *room;                          /* this thread's own memory */
     float *grad_weights, *grad_read;      /* (N + I + 1, wide) and (N, out_wide); summed over threads afterwards */
 };
+
+static int64_t trials_together(const struct sizes *s) { return group_of(2 * s->row + 5 * s->wide); }
+
+/* Run a pass on one share, group by group. */
+INLINE void in_groups(const struct share *whole, void (*pass)(const struct share *)) {
+    const uint32_t before = flush_tiny();
+    for (int64_t done = 0; done < whole->count; done += whole->group) {
+        struct share part = *whole;
+        part.first += done, part.count = least(whole->group, whole->count - done);
+        pass(&part);
+    }
+    restore_tiny(before);
+}
 
 /* Write the numbers of the lanes that are set behind the `found` that are there; there must be room for a vector more. */
 INLINE int64_t emit(int32_t *index, int64_t found, ivec where, int64_t n) {

@@ -17,6 +17,16 @@
 /* Floats that the chunk of the weight gradients may take: half of a common second-level cache of 1 MiB. */
 #define CHUNK_FLOATS (1 << 17)
 
+/* Floats that the states of the trials which a thread takes through the steps together may take: with many trials, a
+   stack of lesions for one, all of them would go through memory at each step. */
+#define GROUP_FLOATS (1 << 17)
+
+/* How many trials of `floats` each that is: whole tiles. */
+UNUSED static int64_t group_of(int64_t floats) {
+    const int64_t fit = GROUP_FLOATS / floats / TALL * TALL;
+    return fit > 4 * TALL ? fit : 4 * TALL;
+}
+
 /* Panels of drives and tiles of sources would lie a power of two apart, in the same sets of the cache, but for this. */
 #define APART 16
 
