@@ -172,7 +172,7 @@ nr.figures(back)[0]
 # %% [markdown]
 # ## The claim, over five networks
 #
-# `neurornn check multitask_lesion --seeds 5` wrote this card: six tasks, 96 units, 999 matched controls.
+# `neurornn check multitask_lesion --seeds 5` writes its card: six tasks, 96 units, 999 matched controls.
 
 # %%
 card = Path("../fits/multitask_lesion/card.json")

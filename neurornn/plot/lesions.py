@@ -38,7 +38,7 @@ def _(matrix: LesionMatrix) -> list[Figure]:
                     color="w" if dark else INK,
                 )
         for g, k in np.argwhere(matrix.p <= SURE):
-            right.add_patch(_frame(k, g))
+            right.add_patch(_frame(int(k), int(g)))
         left.set_yticks(range(len(names)), names, fontsize=8)
         drawing.colorbar(image, ax=(left, right), label=wrapped("change of score"), shrink=0.9, pad=0.01)
         panel(left, "a", "Change by each lesion")

@@ -333,11 +333,11 @@ SEEN = torch.zeros(2, 5, 2)
         (lambda: AblateSynapses(sign="plus"), r"AblateSynapses: `sign` must be a member of Sign; got 'plus'"),
         (
             lambda: AblateSynapses(magnitude=(0.9, 0.1)),
-            r"`magnitude` must be two quantiles in \[0, 1\], the lower first",
+            r"AblateSynapses: `magnitude` must be two quantiles in \[0, 1\], the lower first",
         ),
         (
             lambda: AblateSynapses(distance=(3.0, 1.0)),
-            r"`distance` must be two distances, 0 or above, the nearer first",
+            r"AblateSynapses: `distance` must be two distances, 0 or above, the nearer first",
         ),
         (lambda: AblateSynapses(distance=(0.0, 1.0)), r"`positions` must be given with a distance; got None"),
         (lambda: AblateSynapses(fraction=2.0), r"AblateSynapses: `fraction` must be a number in \[0, 1\]; got 2.0"),

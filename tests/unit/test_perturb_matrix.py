@@ -247,7 +247,7 @@ FIT = halves()
         (lambda: lesion_matrix(FIT, {"a": [0], "b": []}), r"lesion_matrix: `groups\['b'\]` must be one unit or more"),
         (
             lambda: lesion_matrix(FIT, {"a": [0], "b": [1]}, controls=9),
-            r"`controls` must be a whole number, 199 or above",
+            r"lesion_matrix: `controls` must be a whole number, 199 or above",
         ),
         (
             lambda: lesion_matrix(FIT, {"a": [0], "b": [1]}, by="rules", controls=199),
@@ -259,6 +259,27 @@ FIT = halves()
             ),
             r"lesion_matrix: `by` must be a column with two tasks or more; got \"1 task in 'rule'\"",
         ),
+        (
+            lambda: LesionExperiment([FIT], {"a": [0]}, controls=-1),
+            r"LesionExperiment: `controls` must be a whole number, 0 or above; got -1",
+        ),
+        (
+            lambda: LesionExperiment([FIT], {"a": [0]}, doses=(2.0,)),
+            r"LesionExperiment: `doses` must be a number in \[0, 1\]; got 2.0",
+        ),
+        (
+            lambda: variance_clusters(np.eye(6)[:, :6] + 1, tuple("abcdef"), most=1),
+            r"variance_clusters: `most` must be a whole number, 2 or above; got 1",
+        ),
+        (
+            lambda: shapley_values(lambda who: who[:, 0], 0),
+            r"shapley_values: `n_players` must be a whole number, 1 or ab",
+        ),
+        (
+            lambda: shapley_values(lambda who: who[:, 0], 12, orders=0),
+            r"shapley_values: `orders` must be a whole number, 1 or above; got 0",
+        ),
+        (lambda: unit_lesions(FIT, [0], flips=0), r"unit_lesions: `flips` must be a whole number, 1 or above; got 0"),
         (lambda: contributions(FIT, {}), r"contributions: `groups` must be one or more; got 'none'"),
         (
             lambda: contributions(FIT, {"a": [0, 1], "b": [1]}),
@@ -271,7 +292,10 @@ FIT = halves()
             lambda: LesionExperiment([FIT], {"a": [0]}, measures={"score": lambda a, b, c: c}),
             r"LesionExperiment: `measures` must be named otherwise than the task's own; got 'score'",
         ),
-        (lambda: LesionExperiment([FIT], {"a": [0]}, controls=9), r"`controls` must be 0, or 199 and above; got 9"),
+        (
+            lambda: LesionExperiment([FIT], {"a": [0]}, controls=9),
+            r"LesionExperiment: `controls` must be 0, or 199 and above; got 9",
+        ),
         (
             lambda: LesionExperiment([FIT], {"a": [0]}, measures={"t": reaction_time}, controls=0).run(progress=False),
             r"reaction_time: `task` must be one that tells reaction times; got 'TwoSums'",
@@ -282,9 +306,12 @@ FIT = halves()
         ),
         (
             lambda: fit_psychometric(np.ones(4), np.ones(4, bool)),
-            r"`evidence` must be of two values or more; got '1 val",
+            r"fit_psychometric: `evidence` must be of two values or more",
         ),
-        (lambda: fit_psychometric(np.ones(4), np.ones(3, bool)), r"`first` must be given for the 4 trials"),
+        (
+            lambda: fit_psychometric(np.ones(4), np.ones(3, bool)),
+            r"fit_psychometric: `first` must be given for the 4 trials",
+        ),
     ],
 )
 def test_experiments_that_cannot_be(make: Callable[[], object], message: str) -> None:

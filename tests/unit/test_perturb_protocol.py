@@ -221,6 +221,14 @@ TEST = animal(np.arange(12) % 3 == 0)
             r"stimulation_test: `perturb` must be of perturbations with a schedule; got 'Cut'",
         ),
         (lambda: relearn(untrained(), [], steps=0), r"relearn: `steps` must be a whole number, 1 or above; got 0"),
+        (
+            lambda: relearn(untrained(), [], steps=1, learning_rate=0.0),
+            r"relearn: `learning_rate` must be a finite number above 0; got 0.0",
+        ),
+        (
+            lambda: relearn(untrained(), [], steps=1, progress=False).steps_to_recover(2.0),
+            r"Relearning.steps_to_recover: `share` must be a number in \[0, 1\]; got 2.0",
+        ),
         (lambda: as_map(GRU(1, 2), perturb=[Silence([0])]), r"as_map: `perturb` must be absent for a cell"),
         (
             lambda: as_map(untrained().network, perturb=[Silence([0], During(0.0, 10.0))]),

@@ -158,6 +158,10 @@ def test_reaction_times_and_choices_are_read_from_the_outputs() -> None:
             r"Multitask: `rules` must be names of known tasks; got 'Goo'\. Did you mean 'Go'",
         ),
         (lambda: Multitask(("Go", "Go")), r"Multitask: `rules` must be distinct"),
+        (
+            lambda: Multitask().sample(0, generator=generator(0)),
+            r"Multitask.sample: `n_trials` must be a whole number, 1 or above; got 0",
+        ),
         (lambda: Multitask(pace=0.0), r"Multitask: `pace` must be a finite number above 0; got 0.0"),
         (lambda: Multitask(dt=60.0, pace=0.5), r"Multitask: `dt` must be at most 50 ms at this pace; got 60.0"),
         (lambda: Multitask(noise=-1.0), r"Multitask: `noise` must be a finite number, 0 or above; got -1.0"),
