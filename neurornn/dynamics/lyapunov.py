@@ -170,7 +170,8 @@ def lyapunov(
         grown = [run.stretch(1) for _ in range(align)]
         # At least eight stretches, so that the halves tell of an error.
         gap = every or min(_gap(grown), max(1, n_steps // 8))
-        logs, ends, shares = [], [], 0.0
+        logs, ends = [], []
+        shares = torch.zeros_like(run.q[0])
         while run.t < transient + align + n_steps:
             logs.append(run.stretch(min(gap, transient + align + n_steps - run.t)))
             ends.append(run.t - transient - align)
