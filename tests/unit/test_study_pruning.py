@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import neurornn as nr
-from neurornn.claim import _task
+from neurornn.claim.run import task_of
 from neurornn.errors import RecipeError
 from neurornn.fit import Objective, SquaredError
 from neurornn.recipe import load_fit_recipe
@@ -176,7 +176,7 @@ def test_cifar_is_read_by_rows_through_its_data_recipe() -> None:
     recipe = load_fit_recipe("pruning_digits").sized("cifar10")
     assert recipe.study["images"] == "cifar10"
     part = (np.zeros((10, 3 * 1024), dtype=np.uint8), np.arange(10))
-    task = _task(recipe.task, {"images": Images(part, part)})
+    task = task_of(recipe.task, {"images": Images(part, part)})
     assert isinstance(task, ImageRows) and (task.n_in, task.side, task.n_out) == (96, 32, 10)
 
 
