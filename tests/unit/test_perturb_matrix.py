@@ -280,6 +280,10 @@ FIT = halves()
             r"shapley_values: `orders` must be a whole number, 1 or above; got 0",
         ),
         (lambda: unit_lesions(FIT, [0], flips=0), r"unit_lesions: `flips` must be a whole number, 1 or above; got 0"),
+        (
+            lambda: variance_clusters(np.eye(6) + 1, tuple("abcdef"), n_clusters=9),
+            r"variance_clusters: `n_clusters` must be 0, or from 2 to 3; got 9",
+        ),
         (lambda: contributions(FIT, {}), r"contributions: `groups` must be one or more; got 'none'"),
         (
             lambda: contributions(FIT, {"a": [0, 1], "b": [1]}),
