@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
 
 from neurornn import _check
 from neurornn.network import Network
@@ -122,6 +120,9 @@ def variance_clusters(
     References:
         Yang et al. (2019), doi:10.1038/s41593-018-0310-2.
     """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
     active = np.flatnonzero(variance.sum(axis=1) > ACTIVE)
     if len(active) < 6:
         fix = "Train the network first; units that do not vary have no task."
