@@ -105,6 +105,7 @@ from .task import Series as Series
 from .task import Speeds as Speeds
 from .task import StarArenas as StarArenas
 from .task import Start as Start
+from .task import Recall as Recall
 from .task import TrackIntegration as TrackIntegration
 from .task import VonMises as VonMises
 from .trials import Trials as Trials

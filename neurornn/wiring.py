@@ -188,6 +188,12 @@ class AbstractMasked(AbstractWiring):
     inner: AbstractWiring
     mask: Tensor
 
+    @abstractmethod
+    def __init__(self, inner: AbstractWiring) -> None:
+        super().__init__()
+        self.inner = inner
+        self.n_units = inner.n_units
+
     def forward(self) -> Tensor:
         return self.inner() * self.mask
 
@@ -219,9 +225,7 @@ class Sparse(AbstractMasked):
 
     @recorded
     def __init__(self, inner: AbstractWiring, *, density: float, seed: int = 0) -> None:
-        super().__init__()
-        self.inner = inner
-        self.n_units = inner.n_units
+        super().__init__(inner)
         _check.fraction("Sparse", "density", density)
         kept = round(density * self.n_units)
         if kept == 0:
@@ -254,9 +258,8 @@ class Masked(AbstractMasked):
     def __init__(
         self, inner: AbstractWiring, mask: Bool[Tensor, "unit unit"] | Bool[np.ndarray, "unit unit"] | Sequence[str]
     ) -> None:
-        super().__init__()
-        self.inner = inner
-        self.n_units = n = inner.n_units
+        super().__init__(inner)
+        n = inner.n_units
         kept = np.asarray(_unpacked(mask, n) if isinstance(mask, Sequence) else mask, dtype=bool)
         if kept.shape != (n, n):
             _check.fail("Masked", "mask", f"of shape ({n}, {n})", kept)
@@ -273,9 +276,7 @@ class NoAutapses(AbstractMasked):
 
     @recorded
     def __init__(self, inner: AbstractWiring) -> None:
-        super().__init__()
-        self.inner = inner
-        self.n_units = inner.n_units
+        super().__init__(inner)
         self.register_buffer("mask", 1.0 - torch.eye(self.n_units))
 
 

@@ -93,6 +93,7 @@ from neurornn.task import (
     Oddball,
     Parity,
     PlaceCode,
+    Recall,
     Roaming,
     Rossler,
     Sensors,
@@ -110,7 +111,7 @@ _READOUTS = (Instant, LeakyIntegrator, SpikeCount, Membrane)
 _WIRINGS = (Dense, LowRank, Diagonal, Sparse, Masked, Dale, NoAutapses)
 _NOISES = (GaussianNoise, UniformNoise, Uniform, Gamma, LogNormal)
 _TASKS = (TrackIntegration, ArenaIntegration, HeadDirection, EvidenceAccumulation, DelayedMatch, Parity, BitMatch)
-_TASKS += (DelayedCopy,)
+_TASKS += (DelayedCopy, Recall)
 _WORLDS = (Speeds, Foraging, Darting, Cartesian, PlaceCode, VonMises)
 _SENSES = (ImageSequences, ImageRows, Digits, Oddball)
 _SERIES = (Forecasting, Lorenz63, Rossler)

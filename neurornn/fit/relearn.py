@@ -33,6 +33,14 @@ class Relearning:
     score_name: str
     lesioned: Network
 
+    @property
+    def methods(self) -> str:
+        """What was done, in a sentence."""
+        return (
+            "The lesioned and the intact network both went on learning for as many steps, the lesion in every run; "
+            f"{self.score_name} on the same held-out trials and noise at each look."
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return one row a network and step."""
         return self.table

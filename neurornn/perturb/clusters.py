@@ -51,6 +51,17 @@ class VarianceClusters:
         """Task variance over the largest one of each unit; 0 for units that are not active."""
         return _normalised(self.variance)
 
+    @property
+    def methods(self) -> str:
+        """What was done, in a few sentences."""
+        active = int((self.labels >= 0).sum())
+        tried = f"{min(self.silhouettes)} to {max(self.silhouettes)}"
+        return (
+            f"Task variance is the variance of a unit over trials of a task, averaged over time. {active} of "
+            f"{len(self.labels)} units with more than {ACTIVE:g} of it in all tasks together were grouped by it, over "
+            f"the largest of each unit, by k-means ({STARTS} starts; {tried} clusters tried, {self.n_clusters} kept)."
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return one row a unit: `unit`, `cluster` (-1 for none) and the normalised variance in each task."""
         table = pd.DataFrame(self.normalised, columns=list(self.tasks))

@@ -34,8 +34,8 @@ class Playback(AbstractPerturbation):
         >>> from neurornn import LeakyRate, Network
         >>> from neurornn.perturb import Playback
         >>> network = Network(LeakyRate(1, 8), 1)
-        >>> intact = network(torch.rand(6, 20, 1))
-        >>> run = network(torch.rand(6, 20, 1), perturb=[Playback.resampled([2, 3], intact, seed=0)])
+        >>> intact = network(torch.zeros(6, 20, 1))
+        >>> run = network(torch.ones(6, 20, 1), perturb=[Playback.resampled([2, 3], intact, seed=0)])
     """
 
     units: Units

@@ -135,6 +135,14 @@ class Pruned:
         """The same of all synapses: with those of units onto themselves, inputs, encoder and readout."""
         return self._density("all")
 
+    @property
+    def methods(self) -> str:
+        """What was done, in a sentence."""
+        return (
+            f"Pruned by {self.method!r}, seed {self.seed}: {self.density:.1%} of the connections between units and "
+            f"{len(self.units)} of {len(self.mask)} units are left."
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return how many synapses of each kind there were and are: `synapses`, `dense`, `kept`, `density`."""
         return self.counts

@@ -71,7 +71,7 @@ def rescaled(
         >>> rate = 20 + 15 * np.sin(np.arange(20_000) / 50)[None, :, None]
         >>> counts = np.random.default_rng(0).poisson(rate / 100).astype(float)
         >>> right, flat = (rescaled(counts, one, dt=10.0).distance.item() for one in (rate, np.full_like(rate, 20.0)))
-        >>> right < 0.03 < 0.1 < flat
+        >>> right < 0.03 < 0.06 < flat
         True
     """
     seconds = _check.positive("rescaled", "dt", dt) / 1000.0

@@ -33,6 +33,16 @@ class SlowModes:
     kept: dict[str, Float[np.ndarray, "unit unit"]]
     clusters: Int[np.ndarray, " unit"]
 
+    @property
+    def methods(self) -> str:
+        """What was done, in a few sentences."""
+        draws = self.table["draw"].nunique()
+        return (
+            f"A linear network of {len(self.clusters)} units in {len(set(self.clusters.tolist()))} clusters, pruned "
+            f"{draws} times at each density by each score; synapses that stay are scaled up by what they were kept "
+            "with. The error of a mode is that of its eigenvalue, over the dense network's."
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return one row a score, density, draw and mode."""
         return self.table

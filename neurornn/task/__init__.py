@@ -36,6 +36,7 @@ from neurornn.task.navigation import Start as Start
 from neurornn.task.oddball import Oddball as Oddball
 from neurornn.task.oddball import Role as Role
 from neurornn.task.parity import Parity as Parity
+from neurornn.task.recall import Recall as Recall
 from neurornn.task.roaming import Roaming as Roaming
 from neurornn.task.rows import ImageRows as ImageRows
 from neurornn.task.sensors import Readings as Readings

@@ -1,6 +1,7 @@
 """Mismatch: known responses give known indices, on spikes and on activity; nulls; a real neuron; what is refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,7 @@ def test_the_null_has_its_level_and_finds_what_is_there() -> None:
     assert all(drawn.svg for drawn in figures(found))
 
 
-def test_a_real_neuron_that_tells_two_directions_apart() -> None:
+def test_a_real_neuron_that_tells_two_directions_apart(recordings: Path) -> None:
     """Any two conditions of a recording with trials: after the event this neuron fires more for one direction."""
     brain = load_recording("movement_raster")
     told = {"deviant": 1, "standard": 0, "event": "event", "n_shuffles": 999}

@@ -10,8 +10,7 @@ from neurornn.claim.run import network_of, task_of
 from neurornn.page import TITLES
 from neurornn.recipe import load_fit_recipe
 from neurornn.study import AgreementStudy, Findings, Plan
-from neurornn.study.agreement import Recall
-from neurornn.task import TrackIntegration
+from neurornn.task import Recall, TrackIntegration
 
 SMALL = AgreementStudy(networks=2, untrained=2, surrogates=1, length=8)
 

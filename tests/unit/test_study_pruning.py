@@ -152,7 +152,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"against": ("radom",)},
         "PruningStudy: `against` must be among the methods; got 'radom'. Did you mean 'rando",
     ),
-    "half a step": ({"spectrum_steps": 0.5}, "PruningStudy: `spectrum_steps` must be a whole number, 0 or above"),
+    "steps back": ({"spectrum_steps": -1}, "PruningStudy: `spectrum_steps` must be a whole number, 0 or above"),
     "no trials": ({"trials": 0}, "PruningStudy: `trials` must be a whole number, 1 or above; got 0"),
     "a density": ({"density": 1.5}, r"PruningStudy: `density` must be a number in \[0, 1\]"),
 }
