@@ -47,7 +47,7 @@ bench: $(VENV)/installed-dev ## time the library side by side with others
 	@$(BIN)/python -m benchmarks.figure
 
 notebooks: $(VENV)/installed-dev ## execute every notebook
-	@$(BIN)/python -m pytest -q --nbmake notebooks $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --nbmake notebooks $(PYTEST_ARGS)
 
 clean: ## remove .venv and everything that can be made again
 	@rm -rf $(VENV) build dist report.html *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
