@@ -13,7 +13,7 @@ from neurornn import _check
 from neurornn._types import State
 from neurornn.cell.intervention import Change, at_step
 from neurornn.cell.intervention import Intervention as Intervention
-from neurornn.kernel import Noise, numbers
+from neurornn.kernel import Noise, Read, numbers
 
 
 class AbstractCell(nn.Module, ABC):
@@ -100,7 +100,8 @@ class AbstractCell(nn.Module, ABC):
         Returns:
             What the units sent at each step, and the state after the last one.
         """
-        return self.loop(x, state, noise, intervention=intervention)
+        _, activity, after = self._sequence(x, state, noise, intervention, None)
+        return activity, after
 
     def read_out(
         self,
@@ -125,8 +126,18 @@ class AbstractCell(nn.Module, ABC):
         Returns:
             The outputs, what the units sent at each step, and the state after the last one.
         """
-        activity, state = self.rollout(x, state, numbers(noise, x), intervention=intervention)
-        return functional.linear(activity, readout, shift), activity, state
+        outputs, activity, after = self._sequence(x, state, noise, intervention, Read(readout, shift))
+        return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
+
+    def _sequence(
+        self, x: Tensor, state: State, noise: Tensor | Noise | None, act: Intervention | None, read: Read | None
+    ) -> tuple[Tensor | None, Tensor, State]:
+        """Run all steps: here by the loop. A cell that the kernels know overrides it, and falls back to this.
+
+        Returns:
+            The outputs where a kernel made them, else `None`; then as `loop`.
+        """
+        return None, *self.loop(x, state, numbers(noise, x), intervention=act)
 
     def loop(
         self,

@@ -209,40 +209,15 @@ class LeakyRate(AbstractCell):
             h = self.f(h)
         return self.activity((h,)), (h,)
 
-    def rollout(
-        self,
-        x: Tensor,
-        state: State,
-        noise: Tensor | None = None,
-        *,
-        intervention: Intervention | None = None,
-    ) -> tuple[Tensor, State]:
-        _, activity, after = self._sequence(x, state, noise, intervention, None)
-        return activity, after
-
-    def read_out(
-        self,
-        x: Tensor,
-        state: State,
-        noise: Tensor | kernel.Noise | None = None,
-        *,
-        readout: Tensor,
-        shift: Tensor | None = None,
-        intervention: Intervention | None = None,
-    ) -> tuple[Tensor, Tensor, State]:
-        outputs, activity, after = self._sequence(x, state, noise, intervention, kernel.Read(readout, shift))
-        return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
-
     def _sequence(
         self,
         x: Tensor,
         state: State,
         noise: Tensor | kernel.Noise | None,
-        intervention: Intervention | None,
+        act: Intervention | None,
         read: kernel.Read | None,
     ) -> tuple[Tensor | None, Tensor, State]:
-        """Run by a kernel where one does all that is asked, else by the loop, which leaves the reading to others."""
-        act = None if intervention is None or intervention == Intervention() else intervention
+        act = None if act is None or act == Intervention() else act
         gate = _GATES.get(self.f)
         engine, acted, weights = None, None, None
         if gate is not None and type(self) is LeakyRate and whole(self.n_in, self.n_units, x, state, noise):
@@ -252,7 +227,7 @@ class LeakyRate(AbstractCell):
             if act is not None and engine is not None:
                 acted = _as_kernel(act, self.activity(state), x, noise, engine, tensors)
         if gate is None or weights is None or engine is None or (act is not None and acted is None):
-            return None, *self.loop(x, state, kernel.numbers(noise, x), intervention=act)
+            return super()._sequence(x, state, noise, act, read)
         if act is not None:
             sides, given = state[0].shape[:-1], (x, state[0].reshape(-1, self.n_units), noise)
         else:

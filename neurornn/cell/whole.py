@@ -16,7 +16,6 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from neurornn import kernel
 from neurornn._types import State
@@ -31,42 +30,17 @@ class AbstractIntegrateAndFire(AbstractSpiking):
     known: ClassVar[type | None] = None
     """The very class that the kernels compute; a subclass of it may do anything, and takes the loop."""
 
-    def rollout(
-        self,
-        x: Tensor,
-        state: State,
-        noise: Tensor | None = None,
-        *,
-        intervention: Intervention | None = None,
-    ) -> tuple[Tensor, State]:
-        _, activity, after = self._sequence(x, state, noise, intervention, None)
-        return activity, after
-
-    def read_out(
-        self,
-        x: Tensor,
-        state: State,
-        noise: Tensor | kernel.Noise | None = None,
-        *,
-        readout: Tensor,
-        shift: Tensor | None = None,
-        intervention: Intervention | None = None,
-    ) -> tuple[Tensor, Tensor, State]:
-        outputs, activity, after = self._sequence(x, state, noise, intervention, kernel.Read(readout, shift))
-        return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
-
     def _sequence(
         self,
         x: Tensor,
         state: State,
         noise: Tensor | kernel.Noise | None,
-        intervention: Intervention | None,
+        act: Intervention | None,
         read: kernel.Read | None,
     ) -> tuple[Tensor | None, Tensor, State]:
-        """Run by a kernel where one does all that is asked, else by the loop, which leaves the reading to others."""
-        acts = intervention is not None and intervention != Intervention()
+        acts = act is not None and act != Intervention()
         if acts or type(self) is not self.known or not fits_kernel(self, x, state, noise, read):
-            return None, *self.loop(x, state, kernel.numbers(noise, x), intervention=intervention)
+            return super()._sequence(x, state, noise, act, read)
         return whole_sequence(self, x, state, noise, read)
 
 

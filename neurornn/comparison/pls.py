@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from neurornn import _check
-from neurornn.comparison.metric import AbstractMap, AbstractPredictivity
-from neurornn.comparison.ridge import MIXES, Spectrum, spectrum, spreads
+from neurornn.comparison.linear import MIXES, LinearMap, mixing_gain
+from neurornn.comparison.metric import AbstractPredictivity
+from neurornn.comparison.ridge import Spectrum, spectrum, spreads
 from neurornn.statistics.folds import Folds
 
 
@@ -64,33 +65,6 @@ def _krylov(axes: Spectrum, moments: np.ndarray, n_steps: int) -> np.ndarray:
         direction = residual + np.where(going, new / np.where(size > 0, size, 1.0), 0.0) * direction
         size = new
     return np.stack(path)
-
-
-@dataclass(frozen=True, eq=False)
-class PLSMap(AbstractMap):
-    """A linear map with the number of components that each target chose.
-
-    Args:
-        weights: shape `(source, target)`.
-        intercept: shape `(target,)`.
-        mean: mean of each target over the training bins. Shape `(target,)`.
-        components: chosen number of components of each target. Shape `(target,)`.
-        mix: how much of the mean the predicted rate holds. Shape `(target,)`.
-        least: lowest rate, in counts a bin.
-    """
-
-    weights: Float[np.ndarray, "source target"]
-    intercept: Float[np.ndarray, " target"]
-    mean: Float[np.ndarray, " target"]
-    components: Int[np.ndarray, " target"]
-    mix: Float[np.ndarray, " target"]
-    least: float
-
-    def predict(self, x: Float[np.ndarray, "bin source"]) -> Float[np.ndarray, "bin target"]:
-        return x @ self.weights + self.intercept
-
-    def rates(self, x: Float[np.ndarray, "bin source"]) -> Float[np.ndarray, "bin target"]:
-        return (1.0 - self.mix) * np.maximum(self.predict(x), self.least) + self.mix * self.mean
 
 
 @dataclass(frozen=True)
@@ -154,7 +128,7 @@ class PLSPredictivity(AbstractPredictivity):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
-    ) -> PLSMap:
+    ) -> LinearMap:
         mean, spread = x.mean(axis=0), spreads(x, bands)
         standard = (x - mean) / spread
         least = 0.0 if dt is None else self.floor * dt / 1000.0
@@ -163,17 +137,16 @@ class PLSPredictivity(AbstractPredictivity):
         components = errors.argmin(axis=0)
         mix = np.zeros(y.shape[1])
         if dt is not None:
-            gain = np.zeros((len(MIXES), y.shape[1]))
-            for said, test, level in folds:
-                linear = np.maximum(np.take_along_axis(said, components[None, None, :], axis=0)[0], least)
-                for j, part in enumerate(MIXES):
-                    rate = (1.0 - part) * linear + part * np.maximum(level, least)
-                    gain[j] += np.sum(y[test] * np.log(rate) - rate, axis=0)
-            mix = MIXES[gain.argmax(axis=0)]
+            best = components[None, None, :]
+            linear = [np.take_along_axis(said, best, axis=0)[0] for said, _, _ in folds]
+            gains = [
+                mixing_gain(y[test], one, level, least) for one, (_, test, level) in zip(linear, folds, strict=True)
+            ]
+            mix = MIXES[np.sum(gains, axis=0).argmax(axis=0)]
         paths = self._paths(standard, y)
         weights = np.take_along_axis(paths, components[None, None, :], axis=0)[0] / spread[:, None]
         level = y.mean(axis=0)
-        return PLSMap(weights, level - mean @ weights, level, components, mix, least)
+        return LinearMap(weights, level - mean @ weights, level, mix, least, {"components": components})
 
     def _paths(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         found = pls_paths(x, y, self.n_components)

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from neurornn import _check
-from neurornn.comparison.metric import AbstractMap, AbstractPredictivity
+from neurornn.comparison.linear import MIXES, LinearMap, mixing_gain
+from neurornn.comparison.metric import AbstractPredictivity
 from neurornn.statistics.folds import Folds
 
 CHUNK = 512
@@ -16,9 +17,6 @@ CHUNK = 512
 
 LEAST_SPREAD = 0.5
 """Of the root mean square over regressors."""
-
-MIXES = np.array([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])
-"""How much of the training mean a predicted rate may hold."""
 
 
 class Spectrum(NamedTuple):
@@ -94,35 +92,6 @@ def spreads(x: Float[np.ndarray, "bin source"], bands: tuple[int, ...] = ()) -> 
         least[start:stop] = LEAST_SPREAD * np.sqrt(np.mean(own[start:stop] ** 2))
     spread = np.maximum(own, least)
     return np.where(spread > 1e-12 * np.abs(x).max(initial=0.0), spread, np.inf)
-
-
-@dataclass(frozen=True, eq=False)
-class RidgeMap(AbstractMap):
-    """A linear map with the penalty, the weighting of the bands and the mixing that each target chose.
-
-    Args:
-        weights: shape `(source, target)`.
-        intercept: shape `(target,)`.
-        mean: mean of each target over the training bins. Shape `(target,)`.
-        penalty: chosen penalty of each target, in units of the number of training bins. Shape `(target,)`.
-        ratio: chosen weight of the last band over the others. Shape `(target,)`.
-        mix: how much of the mean the predicted rate holds. Shape `(target,)`.
-        least: lowest rate, in counts a bin.
-    """
-
-    weights: Float[np.ndarray, "source target"]
-    intercept: Float[np.ndarray, " target"]
-    mean: Float[np.ndarray, " target"]
-    penalty: Float[np.ndarray, " target"]
-    ratio: Float[np.ndarray, " target"]
-    mix: Float[np.ndarray, " target"]
-    least: float
-
-    def predict(self, x: Float[np.ndarray, "bin source"]) -> Float[np.ndarray, "bin target"]:
-        return x @ self.weights + self.intercept
-
-    def rates(self, x: Float[np.ndarray, "bin source"]) -> Float[np.ndarray, "bin target"]:
-        return (1.0 - self.mix) * np.maximum(self.predict(x), self.least) + self.mix * self.mean
 
 
 @dataclass(frozen=True)
@@ -202,7 +171,7 @@ class RidgePredictivity(AbstractPredictivity):
         *,
         dt: float | None = None,
         bands: tuple[int, ...] = (),
-    ) -> RidgeMap:
+    ) -> LinearMap:
         mean, spread = x.mean(axis=0), spreads(x, bands)
         standard = (x - mean) / spread
         ratios = self.ratios if len(bands) > 1 else (1.0,)
@@ -222,7 +191,8 @@ class RidgePredictivity(AbstractPredictivity):
             parts.append((weights, part.mean(axis=0), penalty, np.asarray(ratios)[ratio], mix))
         weights, level, penalty, ratio, mix = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
         weights = weights / spread[:, None]
-        return RidgeMap(weights, level - mean @ weights, level, penalty, ratio, mix, least)
+        chosen = {"penalty": penalty, "ratio": ratio}
+        return LinearMap(weights, level - mean @ weights, level, mix, least, chosen)
 
     def _chosen(self, views: list[list["_View"]], y: np.ndarray, inner: Folds) -> tuple[np.ndarray, np.ndarray]:
         """Return each target's penalty and the place of its ratio: the least squared error in the inner folds."""
@@ -282,10 +252,5 @@ def _mixed(
             mean = y[train][:, mine].mean(axis=0)
             moments = view.seen.T @ (y[train][:, mine] - mean)
             drive = view.unseen @ (moments / (view.power[:, None] + penalty[mine] * len(train)))
-            linear = np.maximum(mean + view.basis @ drive, least)
-            mean = np.maximum(mean, least)
-            counts = y[test][:, mine]
-            for j, mix in enumerate(MIXES):
-                rate = (1.0 - mix) * linear + mix * mean
-                gain[j, mine] += np.sum(counts * np.log(rate) - rate, axis=0)
+            gain[:, mine] += mixing_gain(y[test][:, mine], mean + view.basis @ drive, mean, least)
     return MIXES[gain.argmax(axis=0)]

@@ -21,10 +21,9 @@ class Recall(AbstractTask):
         lag: how long ago, ms.
 
     Example:
-        >>> import torch
-        >>> from neurornn import Recall, TrackIntegration
+        >>> from neurornn import Recall, TrackIntegration, generator
         >>> task = Recall(TrackIntegration(), lag=500.0)
-        >>> trials = task.sample(2, generator=torch.Generator().manual_seed(0))
+        >>> trials = task.sample(2, generator=generator(0))
         >>> bool((trials.targets[:, 10:] == trials.inputs[:, :-10]).all())  # steps of 50 ms
         True
     """

@@ -47,7 +47,7 @@ def test_the_fitted_map_is_scikit_learns_ridge_at_the_penalty_it_chose():
     found = RidgePredictivity().fit(x, y, blocked_folds(np.arange(200.0), 4))
     standard = (x - x.mean(axis=0)) / x.std(axis=0)
     for k in range(3):
-        theirs = Ridge(alpha=found.penalty[k] * 200).fit(standard, y[:, k])
+        theirs = Ridge(alpha=found.chosen["penalty"][k] * 200).fit(standard, y[:, k])
         np.testing.assert_allclose(found.predict(x)[:, k], theirs.predict(standard), **FLOAT64)
 
 
@@ -64,7 +64,7 @@ def test_the_chosen_penalty_is_that_of_a_plain_search():
             theirs = Ridge(alpha=penalty * len(train)).fit(standard[train], y[train])
             errors[k] += np.sum((y[test] - theirs.predict(standard[test])) ** 2, axis=0)
     expected = np.asarray(metric.penalties)[errors.argmin(axis=0)]
-    np.testing.assert_array_equal(metric.fit(x, y, inner).penalty, expected)
+    np.testing.assert_array_equal(metric.fit(x, y, inner).chosen["penalty"], expected)
 
 
 @pytest.mark.parametrize("penalty", [1e-3, 0.1, 3.0])

@@ -110,7 +110,7 @@ def test_the_bands_are_weighed():
     alone, together = metric.held_out(good, y, folds)["r2"], metric.held_out(x, y, folds)["r2"]
     banded = metric.held_out(x, y, folds, bands=(3, 100))["r2"]
     assert together < banded and banded > alone - 0.05
-    assert metric.fit(x, y, blocked_folds(np.arange(200.0), 4), bands=(3, 100)).ratio.item() < 1
+    assert metric.fit(x, y, blocked_folds(np.arange(200.0), 4), bands=(3, 100)).chosen["ratio"].item() < 1
     with pytest.raises(ValueError, match="RidgePredictivity: `bands` must be sizes that add up to 103 regressors"):
         metric.held_out(x, y, folds, bands=(3, 90))
 
