@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from neurornn.fit.checkpoint import write_whole
 from neurornn.recipe import Gate
 
 
@@ -134,16 +135,8 @@ def card_of(recipe: Path, size: str, digest: str) -> Mapping[str, Any] | None:
 def write_card(card: Card, recipe: Path, target: Path | None = None) -> Path:
     """Write a card to `target`, or to where the recipe's card goes, whole or not at all."""
     path = target if target is not None else card_path(recipe, card.size)
-    write_whole(path, card.to_json())
+    write_whole(path, card.to_json().encode())
     return path
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file by `text`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(path.name + ".half")
-    half.write_text(text, encoding="utf-8")
-    os.replace(half, path)
 
 
 def plain(value: float) -> float | str:

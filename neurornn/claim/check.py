@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from neurornn import _check
-from neurornn.claim.card import Card, Verdict, plain, write_whole
+from neurornn.claim.card import Card, Verdict, plain
 from neurornn.claim.run import run_recipe
 from neurornn.errors import RecipeError
+from neurornn.fit.checkpoint import write_whole
 from neurornn.fit.provenance import git_state, versions
 from neurornn.library import find
 from neurornn.recipe import FitRecipe, load_fit_recipe
@@ -111,7 +112,8 @@ class _Shelf:
             seed: {"quantities": {name: plain(value) for name, value in one.quantities.items()}, "minutes": one.minutes}
             for seed, one in done.items()
         }
-        write_whole(self.file, json.dumps({"common": self.common, "seeds": seeds}, indent=2, allow_nan=False) + "\n")
+        text = json.dumps({"common": self.common, "seeds": seeds}, indent=2, allow_nan=False)
+        write_whole(self.file, text.encode())
 
     def clear(self) -> None:
         """Remove the file: all seeds are done."""

@@ -1,7 +1,6 @@
 """The page: one self-contained HTML file that shows results, how each number was made, and where it comes from."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from neurornn.fit import ConstrainedFit, EncodingFit, Fit
+from neurornn.fit.checkpoint import write_whole
 from neurornn.fit.provenance import versions
 from neurornn.latent import LatentFit
 from neurornn.page.checklist import lines, verdict
@@ -36,10 +36,7 @@ class Page:
     def save(self, path: str | Path) -> Path:
         """Write the page to `path`, whole or not at all, and return the path."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(".part")
-        half.write_text(self.html, encoding="utf-8")
-        os.replace(half, path)
+        write_whole(path, self.html.encode())
         return path
 
 

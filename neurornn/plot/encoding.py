@@ -137,11 +137,10 @@ def _(found: Encodings) -> list[Figure]:
         panel(left, "c", "Over the mean rate (0)")
         _intervals(middle, found, unit, colours)
         table = found.trains.groupby("source", sort=False)[["cv", "fano"]].median()
-        for k, (name, row) in enumerate(table.iterrows()):
+        for name, row in table.iterrows():
             colour = BRAIN if name == "recording" else colours.get(str(name), INK)
-            right.plot(row["cv"], row["fano"], "o", color=colour, ms=7)
-            beside = (5, -10) if k % 2 else (4, 4)  # above and below in turn, as points may lie side by side
-            right.annotate(str(name), (row["cv"], row["fano"]), xytext=beside, textcoords="offset points", fontsize=8)
+            right.plot(row["cv"], row["fano"], "o", color=colour, ms=6, label=str(name))
+        right.legend(loc="lower right", fontsize=7, handletextpad=0.1, borderpad=0.2)
         right.axhline(1, color=NULL, lw=0.8, ls="--")
         right.axvline(1, color=NULL, lw=0.8, ls="--")
         top = max(1.15, float(np.nanmax(table.to_numpy())) * 1.1)

@@ -62,8 +62,7 @@ def _bars(axis: Any, comparison: Comparison, table: Any, measure: str, way: str)
         values = comparison.of(name, measure, direction=way).to_numpy(float)
         if len(values) > 1:
             axis.scatter(place + rng.uniform(-0.2, 0.2, len(values)), values, s=6, color=INK, alpha=0.4, lw=0)
-    labels = [name.replace("+", "\n+") for name in names]
-    axis.set_xticks(range(len(names)), labels, rotation=50, ha="right", rotation_mode="anchor", fontsize=8)
+    axis.set_xticks(range(len(names)), names, rotation=50, ha="right", rotation_mode="anchor", fontsize=8)
     axis.tick_params(axis="x", pad=1)
     axis.axhline(0, color=INK, lw=0.8)
 
