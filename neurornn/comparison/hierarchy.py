@@ -1,10 +1,11 @@
 """What varies when an experiment is done again: networks, animals and units, each resampled where it was sampled."""
 
-from itertools import combinations
-from math import comb
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import permutation_test
 
 from neurornn import _check
 from neurornn.comparison.bootstrap import Interval
@@ -80,33 +81,31 @@ def regrouping_p(better: Float[np.ndarray, " network"], worse: Float[np.ndarray,
         >>> regrouping_p(np.array([3.0, 4.0, 5.0]), np.array([0.0, 1.0, 2.0]), seed=0)
         0.05
     """
-    both = np.concatenate([better, worse])
-    n = len(better)
-    if n == 0 or len(worse) == 0 or not np.isfinite(both).all():
+    if len(better) == 0 or len(worse) == 0 or not np.isfinite([*better, *worse]).all():
         return float("nan")
-    observed = better.mean() - worse.mean()
-    if comb(len(both), n) <= MOST_EXACT:
-        groups = np.array(list(combinations(range(len(both)), n)))
-    else:
-        rng = np.random.default_rng(seed)
-        groups = np.array([np.arange(n), *(rng.permutation(len(both))[:n] for _ in range(MOST_EXACT - 1))])
-    inside = both[groups].sum(axis=1)
-    apart = inside / n - (both.sum() - inside) / len(worse)
-    return float(np.mean(apart >= observed - 1e-12))
+    return _permuted((better, worse), lambda x, y, axis: x.mean(axis) - y.mean(axis), "independent", seed)
 
 
 def sign_flip_p(differences: Float[np.ndarray, " network"], *, seed: int) -> float:
     """Return the one-sided p that paired differences are above 0, by all changes of their signs (at least 1 / 2^n)."""
     differences = differences[np.isfinite(differences)]
-    n = len(differences)
-    if n == 0:
+    if len(differences) == 0:
         return float("nan")
-    if 2**n <= MOST_EXACT:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:
-        signs = np.random.default_rng(seed).choice([-1, 1], size=(MOST_EXACT, n))
-        signs[0] = 1
-    return float(np.mean(signs @ differences >= differences.sum() - 1e-12))
+    return _permuted((differences,), lambda x, axis: x.mean(axis), "samples", seed)
+
+
+def _permuted(data: tuple[np.ndarray, ...], statistic: Callable[..., Any], kind: str, seed: int) -> float:
+    rng = np.random.default_rng(seed)
+    found = permutation_test(
+        data,
+        statistic,
+        permutation_type=kind,
+        vectorized=True,
+        n_resamples=MOST_EXACT,
+        alternative="greater",
+        rng=rng,  # type: ignore[call-arg]
+    )
+    return float(found.pvalue)
 
 
 def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
