@@ -152,8 +152,9 @@ def score_rates(
     given = "Predictions were given the recorded spikes of earlier bins (teacher-forced). " if history else ""
     own = "Columns `free_` score the mean rate of the model running on its own spikes. " if free is not None else ""
     filtered = f"{min_spikes} spikes" + (f" and an explainable share of {min_explainable:g}" if len(counts) > 1 else "")
+    shown = "1 repeat" if len(counts) == 1 else f"{len(counts)} repeats"
     methods = (
-        f"{given}{own}Held-out bins of {dt:g} ms, {len(counts)} repeats. bits/spike, McFadden's and the deviance R2 "
+        f"{given}{own}Held-out bins of {dt:g} ms, {shown}. bits/spike, McFadden's and the deviance R2 "
         f"are against each unit's mean rate in the training bins (rates of at least {FLOOR:g} Hz). Units with fewer "
         f"than {filtered} are set aside: {int(reliable.sum())} of {n_units} kept. {best.note}"
     ).strip()

@@ -50,11 +50,15 @@ def account_of_encoding(recipe: Mapping[str, Any], n_epochs: int, *, dt: float, 
     kind = recipe["model"]["type"]
     if not n_epochs:
         return f"{kind}, solved in closed form by Poisson likelihood. {bins}."
+    if "schedule" in told:
+        course = told["schedule"]["type"]
+    else:
+        falls = "once" if told["drops"] == 1 else f"{told['drops']} times"
+        course = f"cut to a third {falls}, each after {told['patience']} epochs without improvement"
     return (
         f"{kind}, fitted by Poisson likelihood for {n_epochs} epochs of chunks of {told['length']} bins, "
-        f"{told['batch']} to a step of Adam (learning rate {told['learning_rate']:g}, a third of it {told['drops']} "
-        f"times after {told['patience']} epochs without improvement), seed {seed}. The weights of the best validation "
-        f"were kept. {bins}."
+        f"{told['batch']} to a step of Adam (learning rate {told['learning_rate']:g}, {course}), seed {seed}. The "
+        f"weights of the best validation were kept. {bins}."
     )
 
 

@@ -24,6 +24,7 @@ from neurornn.latent import LatentFit
 from neurornn.latent.fit import FILE as LATENT
 from neurornn.page.build import AnyFit, Page, report
 from neurornn.page.section import Section, gates, section
+from neurornn.page.table import cell
 from neurornn.study import Findings
 
 FORMAT = 1
@@ -96,7 +97,7 @@ def write_run(
     about = About(
         findings.title,
         tuple(findings.notes),
-        headline.to_csv() if len(headline) else "",
+        headline.map(cell).to_csv() if len(headline) else "",
         {name: float(value) for name, value in findings.quantities.items()},
         {doi: tuple(users) for doi, users in (cited or {}).items()},
         recipe,

@@ -57,7 +57,7 @@ def table(frame: pd.DataFrame, *, most: int = MOST_ROWS) -> Table:
     head = tuple(_heading(name) for name in whole.columns)
     columns = [whole.iloc[:most, k].tolist() for k in range(whole.shape[1])]
     words = tuple(any(isinstance(value, str) and " " in value for value in column) for column in columns)
-    return Table(head, tuple(tuple(map(_cell, row)) for row in zip(*columns, strict=True)), len(frame), words)
+    return Table(head, tuple(tuple(map(cell, row)) for row in zip(*columns, strict=True)), len(frame), words)
 
 
 def file_link(text: str, kind: str = "text/csv") -> str:
@@ -75,7 +75,8 @@ def _heading(name: Hashable) -> str:
     return " ".join(str(part).replace("_", " ") for part in parts if str(part))
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Return a value as a page shows it."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):
@@ -85,6 +86,6 @@ def _cell(value: Any) -> str:
             return ""
         return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
     if isinstance(value, tuple | list | np.ndarray):
-        shown = ", ".join(_cell(one) for one in list(value)[:12])
+        shown = ", ".join(cell(one) for one in list(value)[:12])
         return shown + (f" ... ({len(value)})" if len(value) > 12 else "")
     return "" if value is None or value is pd.NaT else str(value)

@@ -16,6 +16,7 @@ from neurornn.recording import Recording
 from neurornn.source import load_recording
 from neurornn.statistics import spike_trains
 from neurornn.statistics.tables import save_scores
+from neurornn.study.answers import answers
 from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
 from neurornn.study.lags import lag_report
 
@@ -74,16 +75,7 @@ class Encodings:
     @property
     def checklist(self) -> dict[str, str]:
         """What this says to lines of the reviewer's checklist, by key."""
-        first, scores = next(iter(self.fits.values())), list(self.scores.values())[-1]
-        known = {
-            "choices": "Weights by the loss of validation bins, which are not those of the scores.",
-            "units": f"{scores.kept_text}.",
-            "nulls": f"The mean rate of the training bins; {', '.join(list(self.scores)[:-1])} on the same bins.",
-            "matched": f"All models on the same {len(self.rows)} held-out bins of {self.evoked.dt:g} ms.",
-        }
-        if first.split is not None:
-            known["split"] = first.split.methods
-        return known
+        return answers(self.fits, self.scores)
 
     def frame(self) -> pd.DataFrame:
         """Return one row a model and unit."""

@@ -16,6 +16,7 @@ from neurornn.fit import EncodingFit, fit_encoding
 from neurornn.network import rebuilt
 from neurornn.statistics.scores import known_correlation
 from neurornn.statistics.tables import save_scores
+from neurornn.study.answers import answers
 from neurornn.study.base import AbstractStudy, Findings, Plan
 
 REFERENCES = ("10.48550/arXiv.1702.01825", "10.1016/j.neuron.2023.06.007", "10.3389/fncom.2016.00010")
@@ -44,6 +45,11 @@ class RetinaFits:
         split = next(iter(self.fits.values())).split
         told = "" if self.truth is None else " `truth_cc` is the correlation with the true rate."
         return f"{split.methods if split is not None else ''} {first.methods}{told}".strip()
+
+    @property
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+        return answers(self.fits, self.scores)
 
     def frame(self) -> pd.DataFrame:
         """Return one row a model and unit, with the correlation with the true rate where it is known."""

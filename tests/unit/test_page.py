@@ -174,6 +174,15 @@ def test_results_without_a_fit_have_a_page(tmp_path: Path) -> None:
         load_fit(tmp_path / "run")
 
 
+def test_the_table_at_the_top_is_read_not_computed_with(tmp_path: Path) -> None:
+    headline = pd.DataFrame(
+        {"bits/spike": [0.7560557361504392, 2.0], "kept": ["4 of 4", "3 of 4"]}, index=["ln", "cnn"]
+    )
+    write_run(tmp_path / "run", Findings({}, parts={"odd": Told()}, headline=headline))
+    html = page_of(tmp_path / "run").html
+    assert "0.756" in html and "0.75605" not in html and "4 of 4" in html
+
+
 def test_where_nothing_is_found_the_fix_is_named(tmp_path: Path) -> None:
     with pytest.raises(FitError, match=r"holds no fit and no results. Run `neurornn fit NAME --out "):
         page_of(tmp_path)
