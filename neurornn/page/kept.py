@@ -24,7 +24,7 @@ from neurornn.latent import LatentFit
 from neurornn.latent.fit import FILE as LATENT
 from neurornn.page.build import AnyFit, Page, report
 from neurornn.page.section import Section, gates, section
-from neurornn.page.table import cell
+from neurornn.page.table import cell, heading
 from neurornn.study import Findings
 
 FORMAT = 1
@@ -97,7 +97,7 @@ def write_run(
     about = About(
         findings.title,
         tuple(findings.notes),
-        headline.map(cell).to_csv() if len(headline) else "",
+        _told(headline) if len(headline) else "",
         {name: float(value) for name, value in findings.quantities.items()},
         {doi: tuple(users) for doi, users in (cited or {}).items()},
         recipe,
@@ -200,6 +200,12 @@ def load_network(folder: Path) -> Fit:
     if not isinstance(fit, Fit):
         raise FitError(f"{folder}: holds a {type(fit).__name__}, not a trained network. Give the folder of one.")
     return fit
+
+
+def _told(headline: pd.DataFrame) -> str:
+    """Return the table at the top as CSV of what is read: one line of names, numbers rounded."""
+    names = [heading(name) for name in headline.columns]
+    return headline.map(cell).set_axis(names, axis=1).to_csv()
 
 
 def _root(folder: Path) -> Path:

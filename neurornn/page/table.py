@@ -54,7 +54,7 @@ def table(frame: pd.DataFrame, *, most: int = MOST_ROWS) -> Table:
     numbered = isinstance(frame.index, pd.RangeIndex) and frame.index.name is None
     known = frame if frame.empty else frame.loc[:, frame.notna().any(axis=0).to_numpy()]
     whole = known if numbered else known.reset_index(names=_index_names(frame))
-    head = tuple(_heading(name) for name in whole.columns)
+    head = tuple(heading(name) for name in whole.columns)
     columns = [whole.iloc[:most, k].tolist() for k in range(whole.shape[1])]
     words = tuple(any(isinstance(value, str) and " " in value for value in column) for column in columns)
     return Table(head, tuple(tuple(map(cell, row)) for row in zip(*columns, strict=True)), len(frame), words)
@@ -70,7 +70,8 @@ def _index_names(frame: pd.DataFrame) -> Any:
     return names if len(names) > 1 else names[0]
 
 
-def _heading(name: Hashable) -> str:
+def heading(name: Hashable) -> str:
+    """Return the name of a column as a page shows it."""
     parts: Sequence[Any] = name if isinstance(name, tuple) else (name,)
     return " ".join(str(part).replace("_", " ") for part in parts if str(part))
 

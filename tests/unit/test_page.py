@@ -181,6 +181,10 @@ def test_the_table_at_the_top_is_read_not_computed_with(tmp_path: Path) -> None:
     write_run(tmp_path / "run", Findings({}, parts={"odd": Told()}, headline=headline))
     html = page_of(tmp_path / "run").html
     assert "0.756" in html and "0.75605" not in html and "4 of 4" in html
+    doubled = pd.concat({"place cell": headline, "without": headline}, axis=1).rename_axis("with")
+    write_run(tmp_path / "two", Findings({}, parts={"odd": Told()}, headline=doubled))
+    html = page_of(tmp_path / "two").html
+    assert "place cell bits/spike" in html and "place cell.1" not in html
 
 
 def test_where_nothing_is_found_the_fix_is_named(tmp_path: Path) -> None:
