@@ -1,6 +1,7 @@
 """neo: a Recording as a Block and back, loss-free; and Blocks that others made."""
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +24,8 @@ def to_neo(recording: Recording) -> "neo.Block":
 
     Spikes become spike trains (ms), activity an analogue signal, behaviour irregularly sampled signals, trials and
     epochs two epoch arrays with their columns as array annotations, unit columns the annotations of the trains. What
-    neo has no place for (data types, observed stretches, exact sampling step) is annotated as plain text, so that
-    `from_neo` gives back the same recording bit for bit.
+    neo has no place for (data types, observed stretches, exact sampling step, unit columns that bear the name of one of
+    neo's own arguments) is annotated as plain text, so that `from_neo` gives back the same recording bit for bit.
 
     Example:
         >>> import numpy as np
@@ -104,8 +105,14 @@ def _train(recording: Recording, place: int, unit: object) -> Any:
     if outside or not start <= stop:  # neo refuses spikes outside the train; the exact times stay in the unit table
         start, stop = recording.t_start, recording.t_stop
     held = neo.SpikeTrain(train, units=pq.ms, t_start=start * pq.ms, t_stop=stop * pq.ms, name=str(unit))
-    held.annotate(**{**{str(key): _plain(value) for key, value in row.items()}, "id": _plain(unit)})
+    told = {str(key): _plain(value) for key, value in row.items() if str(key) not in _taken(neo.SpikeTrain)}
+    held.annotate(**{**told, "id": _plain(unit)})
     return held
+
+
+def _taken(kind: type) -> set[str]:
+    """Return the arguments of a neo class: an annotation of such a name is given twice when neo copies the object."""
+    return set(signature(kind.__new__).parameters)
 
 
 def _activity(recording: Recording) -> Any:

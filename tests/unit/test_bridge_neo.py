@@ -2,11 +2,13 @@
 
 import neo
 import numpy as np
+import pandas as pd
 import pytest
 import quantities as pq
 from neo.core.spiketrainlist import SpikeTrainList
+from neo.utils import cut_block_by_epochs
 
-from neurornn import Recording
+from neurornn import Recording, Signal
 from neurornn.bridge import from_neo, to_neo
 from neurornn.errors import RecordingError
 
@@ -165,6 +167,35 @@ def test_times_without_a_unit_of_time_are_refused() -> None:
     made.spiketrains[0].t_stop = 3.0 * pq.mV
     with pytest.raises(RecordingError, match=r"from_neo: `times` must be in a unit of time; .* State s, ms or us when"):
         from_neo(block(made))
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_neo_cuts_what_was_handed_to_it(reset: bool) -> None:
+    """Through neo's own time_slice, time_shift and cut_block_by_epochs; a column called as one of neo's arguments."""
+    trials = pd.DataFrame({"start": [10.0, 60.0], "stop": [40.0, 90.0], "choice": [1, 2]})
+    units = pd.DataFrame({"units": ["a", "b"], "area": ["CA1", "CA3"], "sampling_rate": [1.0, 2.0]})
+    recording = Recording(
+        0.0,
+        100.0,
+        spikes=[np.array([5.0, 20.0, 70.0]), np.array([39.0, 89.0])],
+        activity=np.arange(200.0).reshape(100, 2),
+        dt=1.0,
+        units=units,
+        trials=trials,
+        behaviour={"speed": Signal(np.arange(1.0, 101.0, 2.0), np.arange(50.0)[:, None], "cm/s")},
+    )
+    made = to_neo(recording)
+    pd.testing.assert_frame_equal(from_neo(made).units, recording.units)
+    cut = cut_block_by_epochs(made, {"name": "trials"}, reset_time=reset)
+    assert [part.annotations["choice"] for part in cut.segments] == [1, 2]
+    for part, origin, spikes in zip(cut.segments, (10.0, 60.0), ([[20.0], [39.0]], [[70.0], [89.0]]), strict=True):
+        for train, times in zip(part.spiketrains, spikes, strict=True):
+            np.testing.assert_allclose(train.rescale("ms").magnitude, np.array(times) - (origin if reset else 0.0))
+        assert [train.annotations["area"] for train in part.spiketrains] == ["CA1", "CA3"]
+        assert len(part.analogsignals[0]) == 30
+    back = from_neo(cut)
+    np.testing.assert_allclose(back.trials["stop"] - back.trials["start"], 30.0)
+    assert [len(train) for train in back.spikes] == [2, 2] and back.units["area"].tolist() == ["CA1", "CA3"]
 
 
 def test_a_block_of_another_version_is_refused() -> None:
