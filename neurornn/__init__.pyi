@@ -259,6 +259,7 @@ from .comparison import Comparisons as Comparisons
 from .comparison import DebiasedCKA as DebiasedCKA
 from .comparison import DimensionSimilarity as DimensionSimilarity
 from .comparison import DynamicSimilarity as DynamicSimilarity
+from .comparison import FixedPointTopology as FixedPointTopology
 from .comparison import ModeSimilarity as ModeSimilarity
 from .comparison import Moving as Moving
 from .comparison import Nulls as Nulls
@@ -267,10 +268,12 @@ from .comparison import PoissonPredictivity as PoissonPredictivity
 from .comparison import ProcrustesSimilarity as ProcrustesSimilarity
 from .comparison import RepresentationalSimilarity as RepresentationalSimilarity
 from .comparison import RidgePredictivity as RidgePredictivity
+from .comparison import TopologyComparison as TopologyComparison
 from .comparison import UnitDistributions as UnitDistributions
 from .comparison import UnitSimilarity as UnitSimilarity
 from .comparison import compare as compare
 from .comparison import compare_all as compare_all
+from .comparison import compare_fixed_points as compare_fixed_points
 
 # What a network spends
 from .energy import Energy as Energy

@@ -59,5 +59,9 @@ from neurornn.comparison.surrogates import phase_randomised as phase_randomised
 from neurornn.comparison.surrogates import random_features as random_features
 from neurornn.comparison.surrogates import scrambled as scrambled
 from neurornn.comparison.surrogates import trial_shuffled as trial_shuffled
+from neurornn.comparison.topologies import TopologyComparison as TopologyComparison
+from neurornn.comparison.topologies import compare_fixed_points as compare_fixed_points
+from neurornn.comparison.topology import FixedPointTopology as FixedPointTopology
+from neurornn.comparison.topology import Topology as Topology
 from neurornn.comparison.unitwise import DimensionSimilarity as DimensionSimilarity
 from neurornn.comparison.unitwise import UnitSimilarity as UnitSimilarity

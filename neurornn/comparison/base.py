@@ -16,6 +16,7 @@ from neurornn.comparison.metric import AbstractMetric
 from neurornn.comparison.null import DEFAULT, Nulls, Records
 from neurornn.comparison.result import Comparison, kind
 from neurornn.comparison.ridge import RidgePredictivity
+from neurornn.comparison.topology import FixedPointTopology
 from neurornn.recording import Recording
 from neurornn.statistics.folds import Folds, blocked_folds
 
@@ -29,7 +30,7 @@ GAP_TIMES = 3.0
 def compare(
     model: Recording | Records,
     brain: Recording,
-    metric: AbstractMetric | None = None,
+    metric: AbstractMetric | FixedPointTopology | None = None,
     *,
     dt: float = 250.0,
     n_folds: int = 5,
@@ -56,7 +57,8 @@ def compare(
     Args:
         model: a fit (anything with `record` and `untrained`), or a recording on the brain's clock with its trials.
         brain: the recording.
-        metric: how to score; `RidgePredictivity()` where absent.
+        metric: how to score; `RidgePredictivity()` where absent. (Fixed points are those of networks: see
+            `compare_fixed_points`.)
         dt: bin width, ms.
         n_folds: blocks.
         gap: ms. Three autocorrelation times where absent: the longer one of the behaviour's and of the units' median,
@@ -107,6 +109,9 @@ def compare(
         Yamins et al. (2014), PNAS 111:8619, doi:10.1073/pnas.1403112111.
     """
     metric = RidgePredictivity() if metric is None else metric
+    if isinstance(metric, FixedPointTopology):
+        fix = "A recording has no fixed points: fit a network to it (fit_rates), and call compare_fixed_points."
+        _check.fail("compare", "metric", "one that reads activity", type(metric).__name__, fix)
     _check.positive("compare", "dt", dt)
     _check.count("compare", "n_untrained", n_untrained)
     _check.count("compare", "min_spikes", min_spikes)

@@ -83,6 +83,10 @@ def regrouping_p(better: Float[np.ndarray, " network"], worse: Float[np.ndarray,
     """
     if len(better) == 0 or len(worse) == 0 or not np.isfinite([*better, *worse]).all():
         return float("nan")
+    if min(len(better), len(worse)) == 1:  # scipy takes two or more of each: one changes places with each of the others
+        pool, alone = np.concatenate([better, worse]), better if len(better) == 1 else -worse
+        pool = pool if len(better) == 1 else -pool
+        return float(np.mean(pool >= alone[0]))
     return _permuted((better, worse), lambda x, y, axis: x.mean(axis) - y.mean(axis), "independent", seed)
 
 
@@ -91,6 +95,8 @@ def sign_flip_p(differences: Float[np.ndarray, " network"], *, seed: int) -> flo
     differences = differences[np.isfinite(differences)]
     if len(differences) == 0:
         return float("nan")
+    if len(differences) == 1:  # two signs; scipy takes two or more
+        return 0.5 if differences[0] > 0 else 1.0
     return _permuted((differences,), lambda x, axis: x.mean(axis), "samples", seed)
 
 

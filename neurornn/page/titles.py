@@ -8,6 +8,7 @@ TITLES = {
     "decoding": "What the population says",
     "compare": "Does the network predict the neurons?",
     "agreement": "Networks beside the animal, by every metric",
+    "topology": "Fixed points, network beside network",
     "distributions": "Single-unit statistics, brain against model",
     "lesion": "Lesion",
     "reactivation": "Reactivation without input",

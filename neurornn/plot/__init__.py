@@ -23,6 +23,7 @@ import neurornn.plot.reactivation
 import neurornn.plot.retina
 import neurornn.plot.spiking
 import neurornn.plot.timescales
+import neurornn.plot.topologies
 import neurornn.plot.training
 import neurornn.plot.units  # noqa: F401  (the drawings register themselves)
 from neurornn.plot.base import Figure as Figure

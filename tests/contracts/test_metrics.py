@@ -1,15 +1,20 @@
 """What every metric must do, whichever it is: add it to METRICS and it is tested."""
 
+import itertools
+
 import numpy as np
 import pytest
+import torch
 from scipy.signal import lfilter
 from scipy.stats import ortho_group
 
+from neurornn import Map
 from neurornn.comparison import (
     FAMILIES,
     CanonicalCorrelation,
     DebiasedCKA,
     DimensionSimilarity,
+    FixedPointTopology,
     ModeSimilarity,
     PLSPredictivity,
     PoissonPredictivity,
@@ -19,6 +24,7 @@ from neurornn.comparison import (
     UnitSimilarity,
     shifted_scores,
 )
+from neurornn.dynamics import Search
 from neurornn.statistics.folds import blocked_folds
 from tests.tolerances import FLOAT64
 
@@ -153,3 +159,75 @@ def test_it_says_what_it_does(metric, measure, folds):
     assert metric.references and measure in metric.measures
     y, dt = pair(metric, walks(0, 6))
     assert set(metric.held_out(walks(0, 6), y, folds, dt=dt, labels=LABELS)) <= set(metric.measures)
+
+
+TOPOLOGY = FixedPointTopology(search=Search(n_seeds=240, adam_steps=300))
+VISITED = torch.as_tensor(np.random.default_rng(0).normal(size=(60, 4)))
+SYSTEMS = {
+    # gains of four tanh units that do not touch each other, turned into another frame: 3^k points for k above 1
+    "one point": [0.5, 0.5, 0.5, 0.5],
+    "one bit": [2.0, 0.5, 0.5, 0.5],
+    "one slow bit": [1.2, 0.5, 0.5, 0.5],
+    "two bits": [2.0, 2.0, 0.5, 0.5],
+    "two uneven bits": [3.0, 1.5, 0.5, 0.5],
+}
+
+
+def system(gains, frame=None, seed=0):
+    """A memory of bits seen from a frame of its own, and where its states lie there: the same paths in every frame."""
+    turn = torch.as_tensor(ortho_group.rvs(4, random_state=seed)) if frame is None else torch.as_tensor(frame)
+    gain = torch.tensor(gains, dtype=torch.float64)
+    step = Map(lambda x: torch.tanh(gain * (x @ turn)) @ turn.T, 4, dt=10.0, bounded=True)
+    return TOPOLOGY.fit(step, VISITED @ turn.T)
+
+
+@pytest.fixture(scope="module")
+def memories():
+    return {name: system(gains, seed=k) for k, (name, gains) in enumerate(SYSTEMS.items())}
+
+
+@pytest.mark.parametrize("frame", ["permuted", "turned"])
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_fixed_points_are_the_same_in_another_frame(memories, name, frame):
+    swap = np.eye(4)[[2, 0, 3, 1]] if frame == "permuted" else None
+    found = TOPOLOGY.score(memories[name], system(SYSTEMS[name], frame=swap, seed=11))
+    for measure in TOPOLOGY.measures:
+        assert found[measure] == pytest.approx(1.0, abs=1e-6), measure
+
+
+def test_fixed_points_of_another_number_kind_or_pace_are_told_apart(memories):
+    def score(one, other):
+        return TOPOLOGY.score(memories[one], memories[other])
+
+    bit, slow, none, two = "one bit", "one slow bit", "one point", "two bits"
+    assert score(bit, none)["topology"] < 0.2 and score(bit, none)["arrangement"] < 0.5
+    assert score(bit, two)["topology"] < 0.5 and score(two, none)["topology"] <= score(bit, none)["topology"]
+    paced = score(bit, slow)
+    assert paced["topology"] == 1.0  # the same graph: as many, of the same kinds, joined alike
+    assert paced["arrangement"] < 0.95 and paced["time_constants"] < 0.7  # but elsewhere, and slower
+
+
+def test_fixed_points_of_two_bits_are_joined_as_the_edges_of_a_square(memories):
+    two = memories["two bits"]
+    assert sorted(two.kinds) == [(0, 0)] * 4 + [(0, 1)] * 4 + [(0, 2)]
+    saddles = [sorted(int(rest) for s, rest in two.edges if s == saddle) for saddle in np.unique(two.edges[:, 0])]
+    around = {tuple(ends) for ends in saddles}
+    assert len(two.edges) == 8 and len(around) == 4 and all(a != b for a, b in around)
+    assert all(sum(rest in ends for ends in around) == 2 for rest in np.unique(two.edges[:, 1]))  # a cycle of four
+
+
+def test_one_less_the_topology_is_a_distance(memories):
+    names = list(SYSTEMS)
+    far = {(a, b): 1 - TOPOLOGY.score(memories[a], memories[b])["topology"] for a in names for b in names}
+    for a, b, c in itertools.product(names, repeat=3):
+        assert far[a, b] == far[b, a] and far[a, a] == 0.0 <= far[a, b] <= 1.0
+        assert far[a, c] <= far[a, b] + far[b, c] + 1e-12
+    there, back = (TOPOLOGY.score(memories[a], memories[b]) for a, b in (names[1:3], names[2:0:-1]))
+    for measure in TOPOLOGY.measures:
+        assert there[measure] == pytest.approx(back[measure], abs=1e-9)
+
+
+def test_where_points_lie_is_read_from_the_same_paths_only(memories):
+    other = TOPOLOGY.fit(Map(lambda x: torch.tanh(2 * x), 4), VISITED[:50])
+    assert np.isnan(TOPOLOGY.score(memories["one bit"], other)["arrangement"])
+    assert TOPOLOGY.family in FAMILIES and TOPOLOGY.sentence().endswith(".") and TOPOLOGY.references

@@ -197,6 +197,18 @@ def test_signs_are_scipys():
     assert sign_flip_p(np.ones(40), seed=0) < 1e-3
 
 
+def test_one_network_has_a_p_too():
+    """One change of places, or one sign, is all that there is to try."""
+    assert regrouping_p(np.array([5.0]), np.array([1.0, 2.0, 3.0]), seed=0) == 0.25
+    assert regrouping_p(np.array([4.0, 5.0, 6.0]), np.array([1.0]), seed=0) == 0.25
+    assert regrouping_p(np.array([2.0]), np.array([1.0]), seed=0) == 0.5
+    assert regrouping_p(np.array([1.0]), np.array([2.0, 3.0]), seed=0) == 1.0
+    assert sign_flip_p(np.array([0.2]), seed=0) == 0.5 and sign_flip_p(np.array([-0.2]), seed=0) == 1.0
+    alone = compare_all({"trained": [Net(0, 1.0)]}, {"a": activity(100)}, METRICS[1:2], n_untrained=1, **TOLD)
+    rows = alone.summary().set_index("kind")
+    assert rows.loc["untrained", "p"] == rows.loc["time", "p"] == 0.5
+
+
 def test_holm_leaves_what_is_not_known():
     p = np.array([0.01, np.nan, 0.02, 0.9])
     np.testing.assert_allclose(holm(p), [0.03, np.nan, 0.04, 0.9])
