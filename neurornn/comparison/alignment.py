@@ -8,9 +8,10 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from neurornn import _check
+from neurornn.comparison.onto import Onto
 from neurornn.comparison.regressors import Clock, Space
 from neurornn.errors import RecordingError
-from neurornn.recording import Binned, Recording
+from neurornn.recording import Recording
 from neurornn.statistics.insilico import seen_counts
 from neurornn.statistics.movement import movement
 
@@ -42,7 +43,8 @@ class Aligned:
         labels: the condition of each bin, for maps over repeats; -1 where there is none. Shape `(bin,)`.
         label_text: what the labels are, in words.
         keep: the analysed bins of the whole grid. Shape `(grid,)`.
-        grid: bin centres of the whole grid. Shape `(grid,)`, ms.
+        onto: the whole grid, and how other recordings are brought into it.
+        apart: whether the model ran other trials than the brain, and stands in its bins by conditions.
     """
 
     model: Float[np.ndarray, "bin source"]
@@ -60,20 +62,21 @@ class Aligned:
     labels: Int[np.ndarray, " bin"]
     label_text: str
     keep: Bool[np.ndarray, " grid"]
-    grid: Float[np.ndarray, " grid"]
+    onto: Onto
+    apart: bool
 
     def also(self, other: Recording, name: str) -> Float[np.ndarray, "bin unit"]:
-        """Return the activity of another recording on the same clock in the same bins.
+        """Return the activity of another recording in the same bins, on the same clock or by conditions as the model.
 
         Raises:
             RecordingError: if it has other bins, NaN in those analysed, or sampled activity where the model has spikes.
         """
-        binned = _same_bins(other, self.grid, self.dt, name)
-        if binned.counts != self.model_counts:
+        whole, counts = self.onto.values(other, name)
+        if counts != self.model_counts:
             kinds = {True: "spikes", False: "sampled activity"}
-            must, got = f"{kinds[self.model_counts]}, as the model is", kinds[binned.counts]
+            must, got = f"{kinds[self.model_counts]}, as the model is", kinds[counts]
             _check.fail("compare", name, must, got, error=RecordingError)
-        values = binned.values[self.keep]
+        values = whole[self.keep]
         bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
         if bad:
             fix = "It must cover the same trials as the model that it stands beside."
@@ -87,7 +90,7 @@ class Aligned:
         Raises:
             RecordingError: if it has other bins, or no such unit.
         """
-        values = _same_bins(other, self.grid, self.dt, name).values[self.keep]
+        values = self.onto.values(other, name)[0][self.keep]
         known = np.isfinite(values).all(axis=0)
         whole = known & (np.where(known, values, 0.0).std(axis=0) > 0)
         if not whole.any():
@@ -125,15 +128,6 @@ def recorded_alike(
     return replace(data, model=model, model_units=data.model_units[chosen], model_counts=counts), others, herd
 
 
-def _same_bins(recording: Recording, grid: np.ndarray, dt: float, name: str) -> Binned:
-    binned = recording.binned(dt)
-    if len(binned.times) != len(grid) or not np.allclose(binned.times, grid, rtol=0.0, atol=1e-3 * dt):
-        fix = "Make it with fit.record(brain), which drives the network through the animal's own trials."
-        got = f"{len(binned.times)} bins where the brain has {len(grid)}, or at other times"
-        _check.fail("compare", name, "on the brain's clock, with its trials", got, fix, error=RecordingError)
-    return binned
-
-
 def aligned(
     model: Recording,
     brain: Recording,
@@ -149,7 +143,7 @@ def aligned(
     """Return model and brain in the bins where both, and the behaviour, are known.
 
     Args:
-        model: on the brain's clock, with its trials.
+        model: on the brain's clock, with its trials; or with trials of its own that have the `conditions`.
         brain: the recording.
         dt: bin width, ms.
         behaviour: names of position signals of the brain.
@@ -164,8 +158,9 @@ def aligned(
         RecordingError: if the clocks differ, a signal is unknown, or no bin or no unit is left.
     """
     there = brain.binned(dt)
-    here = _same_bins(model, there.times, dt, "model")
-    keep = np.isfinite(here.values).all(axis=1) & _wanted(where, brain, dt, len(there.times))
+    onto = Onto.of(brain, there, conditions)
+    here, model_counts = onto.values(model, "model")
+    keep = np.isfinite(here).all(axis=1) & _wanted(where, brain, dt, len(there.times))
     moves = []
     for name in behaviour if brain.behaviour else ():
         if name not in brain.behaviour:
@@ -183,23 +178,23 @@ def aligned(
     known = [(place[keep, 0], place[keep, 1]) for place in moves]
     since = there.times - brain.trials["start"].to_numpy(float)[there.trial]
     if conditions:
-        labels, text = _conditions(brain, conditions, there.trial[keep], since[keep])
+        labels, text = _conditions(onto, keep)
     else:
         labels, text = _places(known, int(keep.sum()), space.n_position), "position and direction"
     regressors = [space(*pair) for pair in known]
     if conditions:
         regressors.append((labels[:, None] == np.unique(labels)).astype(float))
-    varies = here.values[keep].std(axis=0) > 0
+    varies = here[keep].std(axis=0) > 0
     if not varies.any():
         _check.fail("compare", "model", "active", "no unit that varies", error=RecordingError)
     return Aligned(
-        model=here.values[keep][:, varies],
+        model=here[keep][:, varies],
         brain=there.values[keep][:, units["kept"].to_numpy(bool)],
         times=there.times[keep],
         trial=there.trial[keep],
         dt=dt,
         counts=there.counts,
-        model_counts=here.counts,
+        model_counts=model_counts,
         units=units,
         model_units=model.units.index[varies],
         space=np.concatenate(regressors, axis=1) if regressors else None,
@@ -208,7 +203,8 @@ def aligned(
         labels=labels,
         label_text=text if np.any(labels >= 0) else "",
         keep=keep,
-        grid=there.times,
+        onto=onto,
+        apart=onto.apart(model),
     )
 
 
@@ -238,16 +234,12 @@ def _unit_table(brain: Recording, values: np.ndarray, counts: bool, min_spikes: 
     return table
 
 
-def _conditions(brain: Recording, names: Sequence[str], trial: np.ndarray, since: np.ndarray) -> tuple[np.ndarray, str]:
+def _conditions(onto: Onto, keep: np.ndarray) -> tuple[np.ndarray, str]:
     """Return the condition x tenth of the trial of each bin, and what that is in words."""
-    for name in names:
-        if name not in brain.trials.columns:
-            fix = _check.near(name, brain.trials.columns)
-            _check.fail("compare", "conditions", "columns of the brain's trials", name, fix, error=RecordingError)
-    code = brain.trials.groupby(list(names), sort=True).ngroup().to_numpy()[trial]
-    length = (brain.trials["stop"] - brain.trials["start"]).to_numpy(float)[trial]
-    tenth = np.minimum((TENTHS * since / length).astype(np.int64), TENTHS - 1)
-    return np.where(code >= 0, code * TENTHS + tenth, -1), f"{' x '.join(names)} and tenth of the trial"
+    code = onto.trials.groupby(list(onto.conditions), sort=True).ngroup().to_numpy()[onto.trial[keep]]
+    tenth = np.clip((TENTHS * onto.share[keep]).astype(np.int64), 0, TENTHS - 1)
+    labels = np.where(code >= 0, code * TENTHS + tenth, -1)
+    return labels, f"{' x '.join(onto.conditions)} and tenth of the trial"
 
 
 def _places(known: list[tuple[np.ndarray, np.ndarray]], n_bins: int, n_places: int) -> np.ndarray:

@@ -12,13 +12,14 @@ from neurornn.comparison.alignment import Aligned, Where, aligned, recorded_alik
 from neurornn.comparison.ceiling import Reliability
 from neurornn.comparison.effective import decorrelation_lag, n_independent
 from neurornn.comparison.job import LEAST_RELIABLE, Job, Memory, Progress, lap_reliability
-from neurornn.comparison.metric import AbstractMetric
+from neurornn.comparison.metric import AbstractMetric, AbstractPredictivity
 from neurornn.comparison.null import DEFAULT, Nulls, Records
 from neurornn.comparison.result import Comparison, kind
 from neurornn.comparison.ridge import RidgePredictivity
 from neurornn.comparison.topology import FixedPointTopology
+from neurornn.errors import RecordingError
 from neurornn.recording import Recording
-from neurornn.statistics.folds import Folds, blocked_folds
+from neurornn.statistics.folds import Folds, blocked_folds, held_out_groups
 
 NOTHING: Mapping[str, Sequence[Recording | Records]] = MappingProxyType({})
 """No networks beside the model and the untrained ones."""
@@ -38,6 +39,7 @@ def compare(
     nulls: Nulls = DEFAULT,
     behaviour: tuple[str, ...] = ("linear",),
     conditions: Sequence[str] = (),
+    across: Sequence[str] = (),
     untrained: Sequence[Recording] = (),
     n_untrained: int = 5,
     beside: Mapping[str, Sequence[Recording | Records]] = NOTHING,
@@ -55,7 +57,8 @@ def compare(
     of a test bin are left out. All sources of regressors go through the same folds.
 
     Args:
-        model: a fit (anything with `record` and `untrained`), or a recording on the brain's clock with its trials.
+        model: a fit (anything with `record` and `untrained`), or a recording on the brain's clock with its trials, or
+            one of other trials of the same `conditions`.
         brain: the recording.
         metric: how to score; `RidgePredictivity()` where absent. (Fixed points are those of networks: see
             `compare_fixed_points`.)
@@ -66,7 +69,11 @@ def compare(
         nulls: sizes of the nulls.
         behaviour: position signals of the brain that the behaviour null is made of.
         conditions: columns of the brain's trials that tell conditions apart. Condition by time in trial then belongs to
-            the behaviour null, and is what maps, ceiling and metrics of conditions are over.
+            the behaviour null, and is what maps, ceiling and metrics of conditions are over. A model that ran trials
+            of its own (another clock) is compared through them: in each bin stands its mean over its trials of the same
+            condition, at the same share of the trial.
+        across: columns of the brain's trials whose values are held out whole, one after the other: maps are learnt in
+            all contexts but one and tested in that one. `n_folds` then says nothing.
         untrained: recordings of untrained networks, where `model` is a recording. Without them the comparison is not
             `complete`.
         n_untrained: how many untrained networks to make, where `model` can make them.
@@ -133,7 +140,7 @@ def compare(
     networks = {f"untrained {k}": one for k, one in enumerate(fresh)}
     for name, several in beside.items():
         networks |= {f"{name} {k}": _recorded(one, brain, seed) for k, one in enumerate(several)}
-    folds = _folds(data, n_folds, gap)
+    folds = _contexts(data, across, gap, metric) if across else _folds(data, n_folds, gap)
     shifts = nulls.shifts(len(data.times), dt, seed) if metric.paired else np.empty(0, dtype=np.int64)
     reliability = lap_reliability(data, seed=seed)
     others = {name: data.also(one, name) for name, one in networks.items()}
@@ -143,7 +150,7 @@ def compare(
         data, others, herd = recorded_alike(data, others, herd, seed=seed)
     job = Job(metric, data, folds, shifts, reliability, nulls, seed, progress, {} if memory is None else memory)
     job.run(others, herd)
-    split = _split(metric, folds, measured=gap is None)
+    split = _split(metric, folds, across, measured=gap is None)
     missing = [] if fresh else ["untrained: the model is a recording, and no untrained recordings were given"]
     if data.space is None and not metric.of_units:
         missing.append("behaviour: the recording has no behaviour, and no conditions were named")
@@ -158,14 +165,15 @@ def compare(
         min_spikes=min_spikes,
         n_model_units=data.model.shape[1],
         reliability=reliability,
-        ceiling=_ceiling(data, reliability),
+        ceiling=_ceiling(data, reliability, metric),
         missing=tuple(missing),
         seed=seed,
         metric=metric,
         split=split,
+        across=tuple(across),
         in_silico=silico,
         methods=_methods(job, split, min_spikes=min_spikes, silico=silico),
-        references=(*metric.references, "10.1111/ecog.02881", "10.2307/2983611"),
+        references=(*metric.references, "10.1111/ecog.02881", "10.2307/2983611", "10.3389/fncom.2016.00010"),
     )
 
 
@@ -178,6 +186,26 @@ def _folds(data: Aligned, n_folds: int, gap: float | None) -> Folds:
         without = blocked_folds(data.times, n_folds, groups=groups)
         gap = GAP_TIMES * max(_slowest(data, train) for train, _ in without)
     return blocked_folds(data.times, n_folds, gap=gap, groups=groups)
+
+
+def _contexts(data: Aligned, across: Sequence[str], gap: float | None, metric: AbstractMetric) -> Folds:
+    """Return one fold a context: its trials are tested, and all others learnt from, but for those within the gap."""
+    if not metric.learns:
+        fix = "Ask a mapping, such as RidgePredictivity(), what holds in another context."
+        _check.fail("compare", "across", "absent where nothing is learnt", list(across), fix)
+    for name in across:
+        if name not in data.onto.trials.columns:
+            fix = _check.near(name, data.onto.trials.columns)
+            _check.fail("compare", "across", "columns of the brain's trials", name, fix, error=RecordingError)
+    context = data.onto.trials.groupby(list(across), sort=True).ngroup().to_numpy()[data.trial]
+    if len(np.unique(context)) < 2:
+        must = "columns with two values or more in the analysed trials"
+        _check.fail("compare", "across", must, list(across), error=RecordingError)
+    return held_out_groups(data.times, context, trial=data.trial, gap=_gap(data, context) if gap is None else gap)
+
+
+def _gap(data: Aligned, context: np.ndarray) -> float:
+    return GAP_TIMES * max(_slowest(data, np.flatnonzero(context != value)) for value in np.unique(context))
 
 
 def _slowest(data: Aligned, train: np.ndarray) -> float:
@@ -199,25 +227,33 @@ def _units(data: Aligned, reliability: Reliability | None) -> pd.DataFrame:
     return table
 
 
-def _ceiling(data: Aligned, reliability: Reliability | None) -> str:
+def _ceiling(data: Aligned, reliability: Reliability | None, metric: AbstractMetric) -> str:
     if reliability is None:
         return (
             "No ceiling: a ceiling needs repeats (at least 4 trials along one position in one dimension, or with "
             "conditions)."
         )
+    again = (
+        f"Repeat: the same animal in other trials past the same {data.label_text}, as a model of itself; single trials "
+        "are noisy on both sides, so that a model without noise may pass it."
+    )
+    if not isinstance(metric, AbstractPredictivity):
+        return again
     n = int(np.sum(reliability.value >= LEAST_RELIABLE))
     return (
         f"Ceiling: split-half reliability (Spearman-Brown) of each unit's mean over {data.label_text}, "
         f"{reliability.n_repeats} trials, {reliability.n_splits} random halves, jackknife interval; map_r2_of_ceiling "
-        f"is r|r| / reliability of the held-out predicted map, for the {n} of {len(reliability.value)} units with a "
-        f"reliability of at least {LEAST_RELIABLE:g}."
+        f"is r|r| / reliability of the held-out predicted map, map_cc_norm its covariance with the measured one over "
+        f"sqrt(its variance x signal power of the trials), for the {n} of {len(reliability.value)} units with a "
+        f"reliability of at least {LEAST_RELIABLE:g}. {again}"
     )
 
 
-def _split(metric: AbstractMetric, folds: Folds, *, measured: bool) -> str:
+def _split(metric: AbstractMetric, folds: Folds, across: Sequence[str], *, measured: bool) -> str:
     if not metric.learns:
         return "All analysed bins at once: nothing is learnt, so that nothing is held out."
     what = "whole trials" if folds.groups is not None else "contiguous bins"
+    what = f"all trials of one value of {' x '.join(across)}" if across else what
     origin = "three autocorrelation times, measured on training bins" if measured else "given"
     return f"{len(folds)} folds of {what}; training bins within {folds.gap:.0f} ms of a test bin left out, {origin}."
 
@@ -231,6 +267,11 @@ def _methods(job: Job, split: str, *, min_spikes: int, silico: bool) -> str:
     if silico:
         spikes = ", through Poisson spikes at the rates of the brain's units" if data.counts else ""
         alike = f" (networks recorded in silico: units drawn at random{spikes})"
+    if data.apart:
+        alike += (
+            f" (other trials than the animal's: means over trials of the same {' x '.join(data.onto.conditions)} at "
+            "the same share of the trial)"
+        )
     counted = Counter(kind(name) for name in job.names)
     nulls = [f"{n} {WORDS.get(name, f'networks ({name})')}" for name, n in counted.items() if name not in PLAIN]
     if not job.metric.of_units:
@@ -242,7 +283,7 @@ def _methods(job: Job, split: str, *, min_spikes: int, silico: bool) -> str:
         f"{kept} of {total} units ({threshold} in {len(data.times)} bins of {data.dt:g} ms) and {data.model.shape[1]} "
         f"model units{alike}. {split} {job.metric.sentence()} Nulls in the same folds: {'; '.join(nulls)}. "
         f"Intervals: bootstrap over units (2000 draws); p: one-sided Wilcoxon signed-rank over units (rank-sum where "
-        f"the units are not the same), rank among shifts.{back} {_ceiling(data, job.reliability)}"
+        f"the units are not the same), rank among shifts.{back} {_ceiling(data, job.reliability, job.metric)}"
     )
 
 
@@ -253,6 +294,7 @@ WORDS = {
     "untrained": "untrained networks",
     "other task": "networks trained on another task",
     "animal": "other animals (a ceiling)",
+    "repeat": "draws of other trials of the same animal (a ceiling)",
     "phase-randomised": "phase-randomised copies of the model",
     "trial-shuffled": "copies with trials exchanged",
     "random features": "sets of random features with the model's spectra",

@@ -11,9 +11,9 @@ from neurornn import _check
 from neurornn.comparison.bootstrap import rank_p
 from neurornn.comparison.checklist import CHECKLIST, ENOUGH_FAMILIES
 from neurornn.comparison.hierarchy import hierarchical_bootstrap, holm, regrouping_p, sign_flip_p
-from neurornn.comparison.result import TO_MODEL, Comparison, kind
+from neurornn.comparison.result import CEILINGS, TO_MODEL, Comparison, kind
 
-ALONE = ("behaviour", "time", "animal")
+ALONE = ("behaviour", "time", *CEILINGS)
 """Kinds of source that no network takes part in."""
 
 OF_MODEL = ("shifted", "phase-randomised", "trial-shuffled", "random features", "scrambled", "behaviour+model")
@@ -142,10 +142,10 @@ class Comparisons:
 
         `low` and `high`: hierarchical bootstrap over animals, networks and units. `p`: that of *the networks of the
         claim are above this kind*: regrouping of networks; of nulls without networks, or made of each network, changes
-        of sign; of shifts, the rank of the networks' mean among those of the shifts; none for other animals, which are
-        a ceiling. Every null must be beaten, which needs no correction (the greatest p counts); but each metric is
-        another chance to beat it, so that `p_holm` corrects each null for the number of metrics. With three networks no
-        p falls below 0.05: take five or more. `level` says what was resampled.
+        of sign; of shifts, the rank of the networks' mean among those of the shifts; none for ceilings (other
+        animals, repeats). Every null must be beaten, which needs no correction (the greatest p counts); but each metric
+        is another chance to beat it, so that `p_holm` corrects each null for the number of metrics. With three networks
+        no p falls below 0.05: take five or more. `level` says what was resampled.
         """
         return self._summary.copy()
 
@@ -181,7 +181,7 @@ class Comparisons:
         return table.assign(p_holm=corrected)
 
     def _p(self, metric: str, name: str, measure: str) -> float:
-        if name in (self.claim, "animal"):
+        if name in (self.claim, *CEILINGS):
             return float("nan")
         ours, theirs = self.by_network(self.claim, measure), self.by_network(name, measure)
         if name == "shifted":

@@ -11,8 +11,10 @@ from neurornn.comparison.alignment import Aligned
 from neurornn.comparison.ceiling import Reliability, correlation, of_ceiling, split_half
 from neurornn.comparison.metric import AbstractMetric, AbstractPredictivity, HeldOut
 from neurornn.comparison.null import Nulls, shifted_scores
+from neurornn.comparison.repeat import other_trials
 from neurornn.comparison.result import BOTH, TO_BRAIN, TO_MODEL
 from neurornn.statistics.folds import Folds
+from neurornn.statistics.repeats import cc_norm
 
 LEAST_RELIABLE = 0.3
 """Units whose maps are less reliable get no score relative to the ceiling: the quotient is all noise."""
@@ -53,8 +55,9 @@ class Job:
             networks: activity in the analysed bins of networks beside the model, by name. Shapes `(bin, unit)`.
             animals: the same of other animals, which nothing is predicted of.
         """
-        forward = self._forward(networks | animals)
-        self.steady = {*networks, *animals, "behaviour", "time"}
+        again = self._again()
+        forward = self._forward(networks | animals | again)
+        self.steady = {*networks, *animals, *again, "behaviour", "time"}
         backward = self._backward(networks) if self.backward else []
         moved = [forward[0], *backward[:1]] if self.metric.paired else []
         n_parts = len(forward) + len(backward) + len(moved)
@@ -77,6 +80,14 @@ class Job:
             x = np.concatenate([data.space, data.model], axis=1)
             parts.append(Part("behaviour+model", x, *to, bands=(data.space.shape[1], data.model.shape[1])))
         return parts
+
+    def _again(self) -> dict[str, np.ndarray]:
+        """Return the same animal's units in other trials of the same condition, where there are repeats."""
+        if self.reliability is None:
+            return {}
+        data, n = self.data, self.nulls.n_surrogates
+        drawn = [other_trials(data.labels, data.trial, seed=self.seed + 104_729 * (k + 1)) for k in range(n)]
+        return {f"repeat {k}": data.brain[rows] for k, rows in enumerate(drawn)}
 
     def _backward(self, networks: dict[str, np.ndarray]) -> list["Part"]:
         data = self.data
@@ -171,23 +182,28 @@ class Part:
 
 def lap_reliability(data: Aligned, *, seed: int) -> Reliability | None:
     """Return how reliable each unit's mean over the labels is, with trials as repeats; `None` without repeats."""
-    trials, trial = np.unique(data.trial, return_inverse=True)
-    if len(trials) < 4 or np.any(data.labels < 0):
+    if len(np.unique(data.trial)) < 4 or np.any(data.labels < 0):
         return None
+    return split_half(*_repeats(data), seed=seed)
+
+
+def _repeats(data: Aligned) -> tuple[np.ndarray, np.ndarray]:
+    """Return the summed activity of each trial at each label, `(trial, label, unit)`, and over how many bins."""
+    trials, trial = np.unique(data.trial, return_inverse=True)
     sums = np.zeros((len(trials), int(data.labels.max()) + 1, data.brain.shape[1]))
     occupancy = np.zeros(sums.shape[:2])
     np.add.at(sums, (trial, data.labels), data.brain)
     np.add.at(occupancy, (trial, data.labels), 1.0)
-    return split_half(sums, occupancy, seed=seed)
+    return sums, occupancy
 
 
 def map_scores(told: HeldOut, data: Aligned, reliability: Reliability) -> dict[str, np.ndarray]:
     """Return how well the held-out predicted map of each unit agrees with the measured one, and of the ceiling.
 
-    Both maps are means over all trials, by label.
+    Both maps are means over all trials, by label. `map_cc_norm` takes the signal's power from the trials themselves
+    (see `cc_norm`), where `map_r2_of_ceiling` takes the reliability from halves of them.
     """
-    place = data.labels[told.index]
-    seen, place = np.unique(place, return_inverse=True)
+    seen, place = np.unique(data.labels[told.index], return_inverse=True)
     n_bins = np.bincount(place)[:, None]
     maps = []
     for values in (told.predicted, told.y):
@@ -195,5 +211,12 @@ def map_scores(told: HeldOut, data: Aligned, reliability: Reliability) -> dict[s
         np.add.at(total, place, values)
         maps.append(total / n_bins)
     r = correlation(*maps)
-    reliable = np.where(reliability.value >= LEAST_RELIABLE, reliability.value, np.nan)
-    return {"map_r2": r * abs(r), "map_r2_of_ceiling": np.asarray(of_ceiling(r, reliable))}
+    enough = reliability.value >= LEAST_RELIABLE
+    sums, occupancy = (part[:, seen] for part in _repeats(data))
+    shown = occupancy[:, :, None] > 0
+    responses = np.divide(sums, occupancy[:, :, None], out=np.full(sums.shape, np.nan), where=shown)
+    return {
+        "map_r2": r * abs(r),
+        "map_r2_of_ceiling": np.asarray(of_ceiling(r, np.where(enough, reliability.value, np.nan))),
+        "map_cc_norm": np.where(enough, cc_norm(responses, maps[0]), np.nan),
+    }

@@ -30,7 +30,8 @@ def compare_all(
 
     The first kind is the claim. Its networks are the replicates: each is compared with every recording (see `compare`),
     beside its own surrogates, the untrained networks, the networks of the other kinds, behaviour and time. Recordings
-    on one clock, with the same trials, also tell each other: a ceiling from animal to animal.
+    on one clock with the same trials, or with the same `conditions`, also tell each other: a ceiling from animal to
+    animal.
 
     Args:
         networks: fits, or recordings of networks on the clock of the (one) brain, by kind: `{"trained": [...], "other
@@ -72,7 +73,8 @@ def compare_all(
         recorded = {name: [_recorded(one, brain, seed) for one in several] for name, several in networks.items()}
         fresh = [_recorded(one, brain, seed) for one in made] or recorded.pop("untrained", [])
         beside = {name: several for name, several in recorded.items() if name != claim}
-        herd = [other for name, other in brains.items() if name != brain_name and _same_clock(other, brain)]
+        columns = tuple(told.get("conditions", ()))
+        herd = [other for name, other in brains.items() if name != brain_name and _alike(other, brain, columns)]
         for metric in metrics:
             memory: Memory = {}
             for k, one in enumerate(recorded[claim]):
@@ -121,7 +123,10 @@ def _recorded(one: Records | Recording, brain: Recording, seed: int) -> Recordin
     return one if isinstance(one, Recording) else one.record(brain, seed=seed)
 
 
-def _same_clock(one: Recording, other: Recording) -> bool:
+def _alike(one: Recording, other: Recording, conditions: tuple[str, ...]) -> bool:
+    """Tell whether one animal can stand in the other's bins: on one clock, or by conditions that both have."""
+    if conditions and all(name in one.trials.columns for name in conditions):
+        return True
     if one.t_start != other.t_start or one.t_stop != other.t_stop or len(one.trials) != len(other.trials):
         return False
     return all(np.array_equal(one.trials[edge], other.trials[edge]) for edge in ("start", "stop"))

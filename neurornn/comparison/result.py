@@ -18,6 +18,8 @@ from neurornn.statistics.tables import save_scores
 TO_BRAIN = "model to brain"
 TO_MODEL = "brain to model"
 BOTH = "both"
+CEILINGS = ("animal", "repeat")
+"""Kinds of source that are no null: what another animal, or the same one in other trials, tells of these units."""
 
 
 def kind(source: str) -> str:
@@ -47,6 +49,7 @@ class Comparison:
         seed: of the shifts, the untrained networks and the bootstrap.
         metric: what was scored, with its settings.
         split: what was held out, and how the gap was chosen, in a sentence.
+        across: columns of the trials whose values were held out whole.
         in_silico: whether the networks were taken as they would have been recorded.
         methods: what was done, in plain sentences.
         references: DOIs.
@@ -67,6 +70,7 @@ class Comparison:
     seed: int
     metric: AbstractMetric
     split: str
+    across: tuple[str, ...]
     in_silico: bool
     methods: str
     references: tuple[str, ...]
@@ -105,11 +109,12 @@ class Comparison:
     def checklist(self) -> dict[str, str]:
         """What this comparison answers of the reviewer's checklist, by the keys of `CHECKLIST`.
 
-        A key that is missing is a line that is not filled: one comparison asks one family of questions, holds no
-        perturbation, and does not know what code was run.
+        A key that is missing is a line that is not filled: one comparison asks one family of questions, holds a
+        generalisation only where contexts were held out (`across`), and does not know what code was run.
         """
         chosen = len(np.unique(self.shifts["shift"].to_numpy(float)))
-        nulls = [name for name in dict.fromkeys(map(kind, self.scores["source"])) if name not in ("model", "shifted")]
+        sources = dict.fromkeys(map(kind, self.scores["source"]))
+        nulls = [name for name in sources if name not in ("model", "shifted", *CEILINGS)]
         known = {
             "split": self.split,
             "choices": self.metric.choices(),
@@ -118,8 +123,16 @@ class Comparison:
             "seeds": f"1 network and {self.n_untrained} untrained ones; seed {self.seed}.",
             "interval": f"95 % bootstrap over the {self.n_units} units of one recording: no replication over animals.",
         }
-        if self.reliability is not None:
-            known["ceiling"] = self.ceiling
+        animals = sum(kind(name) == "animal" for name in self.scores["source"].unique())
+        herd = f"From animal to animal: {animals} others, by the same metric and folds." if animals else ""
+        if self.reliability is not None or animals:
+            known["ceiling"] = " ".join(filter(None, [self.ceiling if self.reliability is not None else "", herd]))
+        if self.across:
+            where = " x ".join(self.across)
+            known["generalisation"] = (
+                f"Maps were learnt in all values of {where} but one and tested in that one ({len(self.folds)} values): "
+                f"{self.metric.headline} {self.of('model', self.metric.headline).median():.2f}."
+            )
         if self.complete:
             known["nulls"] = f"{', '.join(nulls)}; {chosen} circular shifts." if chosen else f"{', '.join(nulls)}."
         sizes = (
@@ -200,6 +213,8 @@ class Comparison:
             low, middle, high = np.quantile(known, [0.025, 0.5, 0.975]) if len(known) else [np.nan] * 3
             row |= {"median": float(middle), "low": float(low), "high": float(high)}
             row["p"] = rank_p(float(np.nanmedian(model)) if model.notna().any() else float("nan"), medians)
+        elif source in CEILINGS:
+            row["p"] = float("nan")
         elif source == "behaviour+model":
             alone = by["behaviour"].reindex(by[source].index)
             row["p"] = paired_p(known, alone.to_numpy(float))

@@ -137,11 +137,11 @@ class TopologyComparison:
         incomplete = int((self.points["note"] != "").sum())
         told = f" The search of {incomplete} networks says that it is not complete." if incomplete else ""
         how = self.metric.search
+        held = f"{self.n_conditions} held input{'s' if self.n_conditions > 1 else ''}"
         return (
-            f"Networks: {networks}. {self.metric.sentence()} {self.n_conditions} held input"
-            f"{'s' if self.n_conditions > 1 else ''}, {how.n_seeds} seeds each, the same trials for all.{told} Intervals: "
-            "95 % hierarchical bootstrap over networks and references; p: regrouping of networks, corrected for the "
-            "number of measures by Holm."
+            f"Networks: {networks}. {self.metric.sentence()} {held}, {how.n_seeds} seeds each, the same trials for "
+            f"all.{told} Intervals: 95 % hierarchical bootstrap over networks and references; p: regrouping of "
+            "networks, corrected for the number of measures by Holm."
         )
 
     @property
@@ -150,7 +150,7 @@ class TopologyComparison:
         counts = self.points.groupby("kind", sort=False).size()
         nulls = [kind for kind in counts.index if kind not in (self.claim, CEILING)]
         known = {
-            "choices": "Of fixed points, nothing is chosen; state spaces are turned by trajectories, not by the points.",
+            "choices": "Of fixed points: state spaces are turned by trajectories, not by the points.",
             "seeds": ", ".join(f"{n} {kind} networks" for kind, n in counts.items()) + ".",
             "interval": "Of fixed points: networks are the replicates; p corrected for the number of measures by Holm.",
             "matched": "Fixed points: the same trials, held inputs and search for every network.",

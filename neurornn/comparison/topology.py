@@ -219,7 +219,8 @@ class FixedPointTopology:
             "Fixed points of each network, labelled with held input and index, and joined by the ways down from "
             f"saddles of index 1: weighted overlap of the kinds of neighbourhoods within {self.rounds} steps "
             "of the graph. Arrangement: 1 less the optimal sub-pattern assignment distance between points of the same "
-            f"kind, in spreads of the visited states, cut at {self.cutoff:g}, after a rotation learnt from trajectories alone."
+            f"kind, in spreads of the visited states, cut at {self.cutoff:g}, after a rotation learnt from "
+            "trajectories alone."
         )
 
 

@@ -4,6 +4,7 @@ import neurornn.plot.balanced
 import neurornn.plot.brian_parity
 import neurornn.plot.clocks
 import neurornn.plot.comparisons
+import neurornn.plot.conditions
 import neurornn.plot.constrained
 import neurornn.plot.dynamics
 import neurornn.plot.encoding

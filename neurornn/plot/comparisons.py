@@ -9,8 +9,13 @@ from neurornn import _check
 from neurornn.comparison import Comparisons
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel
 
-ORDER = ("behaviour+model", "animal", "behaviour", "time", "shifted", "phase-randomised", "trial-shuffled")
-WORDS = {"animal": "other animal", "behaviour+model": "behaviour + network", "phase-randomised": "random phases"}
+ORDER = ("behaviour+model", "animal", "repeat", "behaviour", "time", "shifted", "phase-randomised", "trial-shuffled")
+WORDS = {
+    "animal": "other animal",
+    "repeat": "other trials",
+    "behaviour+model": "behaviour + network",
+    "phase-randomised": "random phases",
+}
 WIDTH = 3.0
 """Of a panel, inches."""
 
@@ -41,7 +46,8 @@ def _(comparisons: Comparisons) -> list[Figure]:
                 caption="Each dot a network (the mean over recordings of the median over units); bars: means, with "
                 f"95 % hierarchical bootstrap intervals over {comparisons.level}. Families: "
                 f"{', '.join(comparisons.families)}. Red: the claim; blue: networks of other kinds, among them the "
-                "untrained; green: from animal to animal; grey: nulls without a network, or of surrogates of each. "
+                "untrained; green: from animal to animal, and the same animal in other trials; "
+                "grey: nulls without a network, or of surrogates of each. "
                 "Stars: the claim is above, p < 0.05, corrected for the number of metrics by Holm.",
                 alt=f"Bars of every kind of network and null, by metric: {said}.",
             )
@@ -82,7 +88,7 @@ def _colour(name: str, claim: str, last: list[str]) -> str:
         return MODEL
     if name not in last:
         return SECOND
-    return {"animal": BRAIN, "behaviour+model": THIRD}.get(name, NULL)
+    return {"animal": BRAIN, "repeat": BRAIN, "behaviour+model": THIRD}.get(name, NULL)
 
 
 def _spaced(name: str) -> str:

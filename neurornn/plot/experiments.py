@@ -10,9 +10,9 @@ from neurornn.perturb import LesionTable
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel, wrapped
 from neurornn.study.rest import Rest
 
-BARS = ("model", "behaviour+model", "animal", "behaviour", "time", "other task", "untrained", "shifted")
+BARS = ("model", "behaviour+model", "animal", "repeat", "behaviour", "time", "other task", "untrained", "shifted")
 BARS += ("phase-randomised", "trial-shuffled", "random features", "scrambled")
-COLOURS = {"model": MODEL, "behaviour+model": THIRD, "animal": BRAIN}
+COLOURS = {"model": MODEL, "behaviour+model": THIRD, "animal": BRAIN, "repeat": BRAIN}
 
 
 @figures.register

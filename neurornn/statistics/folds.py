@@ -135,6 +135,46 @@ def blocked_folds(
     return Folds(tuple(pairs), times, gap, None if groups is None else np.asarray(groups))
 
 
+def held_out_groups(
+    times: Float[np.ndarray, " bin"],
+    context: Shaped[np.ndarray, " bin"],
+    *,
+    trial: Int[np.ndarray, " bin"],
+    gap: float = 0.0,
+) -> Folds:
+    """Split bins by context: each context is tested once, by what was learnt in all others.
+
+    Args:
+        times: the bins' times (centres), never going back. Shape `(bin,)`, ms.
+        context: what is held out whole, in as many pieces of time as there are. Shape `(bin,)`.
+        trial: bins that the inner folds keep together. Shape `(bin,)`.
+        gap: training bins whose time lies within `gap` of a test bin are left out, ms.
+
+    Raises:
+        ValueError: if the gap leaves a fold nothing to train on.
+
+    Example:
+        >>> import numpy as np
+        >>> from neurornn.statistics.folds import held_out_groups
+        >>> folds = held_out_groups(np.arange(4.0), np.array([0, 1, 0, 1]), trial=np.arange(4))
+        >>> [(train.tolist(), test.tolist()) for train, test in folds]
+        [([1, 3], [0, 2]), ([0, 2], [1, 3])]
+    """
+    gap = _check.not_negative("held_out_groups", "gap", gap, "It is in ms.")
+    pairs = []
+    for value in np.unique(context):
+        test = np.flatnonzero(context == value)
+        edges = np.concatenate([[-np.inf], times[test], [np.inf]])
+        after = np.searchsorted(times[test], times, side="right")
+        apart = np.minimum(times - edges[after], edges[after + 1] - times)
+        train = np.flatnonzero((context != value) & ((apart > gap) if gap else True))
+        if len(train) == 0:
+            must = "short enough to leave training bins between the trials of a context"
+            _check.fail("held_out_groups", "gap", must, gap, "Take a smaller gap, or contexts in blocks.")
+        pairs.append((train.astype(np.int64), test.astype(np.int64)))
+    return Folds(tuple(pairs), times, gap, trial)
+
+
 def _starts(times: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """Return the first bin of each thing that is never split: a group, or a single bin."""
     if groups is None:

@@ -107,7 +107,7 @@ def test_every_null_is_there_in_both_directions(found):
     there = found.scores[found.scores["direction"] == "model to brain"]["source"].unique()
     expected = {"model", "untrained 0", "untrained 1", "untrained 2", "behaviour", "time", "shifted"}
     surrogates = {f"{name} {k}" for name in ("phase-randomised", "trial-shuffled", "random features") for k in (0, 1)}
-    assert set(there) == expected | surrogates | {"behaviour+model"}
+    assert set(there) == expected | surrogates | {"behaviour+model", "repeat 0", "repeat 1"}
     back = found.scores[found.scores["direction"] == "brain to model"]
     assert set(back["source"].unique()) == expected
     assert set(back["measure"]) == {"r2", "r"}  # sampled activity has no likelihood
