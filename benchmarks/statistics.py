@@ -8,12 +8,19 @@ import numpy as np
 import quantities as pq
 
 from neurornn.recording import Recording
-from neurornn.statistics import cross_correlograms, peri_event, population_coupling
+from neurornn.statistics import (
+    cross_correlograms,
+    debiased_timescales,
+    intrinsic_timescales,
+    mean_matched_fano,
+    peri_event,
+    population_coupling,
+)
 
 N_UNITS, RATE, SECONDS = 200, 8.0, 600.0
 N_EVENTS = 300
-PAIRS = 10
-"""Pairs of units that elephant is timed on; its time for all of them is that many times the time of one."""
+PAIRS, UNITS, WINDOWS = 10, 5, 40
+"""Pairs, units and windows that elephant is timed on; its time for all of them is so many times as long."""
 
 Step = Callable[[], object]
 
@@ -28,12 +35,21 @@ def session() -> Recording:
 
 def contestants() -> dict[str, tuple[Step, Step, float, str]]:
     """Return for each task ours, theirs, how often theirs must run to do as much, and what theirs is, in words."""
+    from elephant.statistics import fanofactor
+
     recording = session()
     events = np.linspace(2000.0, 1000.0 * SECONDS - 2000.0, N_EVENTS)
     n_pairs = N_UNITS * (N_UNITS - 1) // 2
     segment = neo.Segment()
     for train in recording.spikes or ():
         segment.spiketrains.append(neo.SpikeTrain(train * pq.ms, t_stop=1000.0 * SECONDS * pq.ms))
+    pooled = _pooled(segment)
+    stretches = peri_event(recording, events, before=500.0, after=1500.0).counts(20.0).astype(float)
+    relative = peri_event(recording, events, before=500.0, after=1500.0).relative()
+    cut = [
+        [neo.SpikeTrain(_within(one[k % UNITS], k), t_stop=100.0, units="ms") for one in relative]
+        for k in range(WINDOWS)
+    ]
     return {
         "all cross-correlograms, ±100 ms": (
             lambda: cross_correlograms(recording, dt=1.0, max_lag=100.0),
@@ -47,13 +63,48 @@ def contestants() -> dict[str, tuple[Step, Step, float, str]]:
             N_EVENTS / 3,
             "neo.utils.cut_segment_by_epoch, 3 of 300 events",
         ),
-        "population coupling, 20 units": (
-            lambda: population_coupling(recording.select(range(20)), dt=5.0),
-            lambda: _coupling(segment),
-            1.0,
-            "instantaneous_rate and a loop over spikes",
+        "index ranges of windows around 300 events": (
+            lambda: peri_event(recording, events, before=500.0, after=1500.0),
+            lambda: _cut(segment, events[:3]),
+            N_EVENTS / 3,
+            "neo.utils.cut_segment_by_epoch, 3 of 300 events",
+        ),
+        "spike-triggered population rates, 5 ms": (
+            lambda: population_coupling(recording, dt=5.0, max_lag=100.0),
+            lambda: _triggered(segment, pooled),
+            N_UNITS / UNITS,
+            f"instantaneous_rate and spike_triggered_average of {UNITS} of {N_UNITS} units, the pooled rate given",
+        ),
+        "mean-matched Fano factors, 20 windows": (
+            lambda: _fano(recording, events),
+            lambda: [fanofactor(trains) for trains in cut],
+            N_UNITS * 20 / len(cut),
+            f"fanofactor, without matching, of {len(cut)} of {N_UNITS * 20} windows, cut beforehand",
+        ),
+        "intrinsic timescales": (
+            lambda: intrinsic_timescales(stretches, dt=20.0, max_lag=1000.0),
+            lambda: _timescale(segment),
+            N_UNITS / UNITS,
+            f"spike_train_timescale (another quantity) of {UNITS} of {N_UNITS} units",
+        ),
+        "intrinsic timescales, without their bias": (
+            lambda: debiased_timescales(stretches, dt=20.0, max_lag=1000.0),
+            lambda: _timescale(segment),
+            N_UNITS / UNITS,
+            f"spike_train_timescale (another quantity) of {UNITS} of {N_UNITS} units",
         ),
     }
+
+
+def _within(times: np.ndarray, k: int) -> np.ndarray:
+    """Return the spikes of one of twenty windows of 100 ms since its start."""
+    start = 100.0 * (k % 20) - 500.0
+    return times[(times >= start) & (times < start + 100.0)] - start
+
+
+def _fano(recording: Recording, events: np.ndarray) -> None:
+    counts = peri_event(recording, events, before=500.0, after=1500.0).counts(100.0)
+    mean_matched_fano(counts.mean(axis=0), counts.var(axis=0, ddof=1), times=100.0 * np.arange(20))
 
 
 def _correlograms(segment: neo.Segment) -> None:
@@ -74,18 +125,32 @@ def _cut(segment: neo.Segment, events: np.ndarray) -> None:
         cut_segment_by_epoch(segment, neo.Epoch(times=(events - 500.0) * pq.ms, durations=durations), reset_time=True)
 
 
-def _coupling(segment: neo.Segment) -> None:
+def _pooled(segment: neo.Segment) -> np.ndarray:
     from elephant.kernels import GaussianKernel
     from elephant.statistics import instantaneous_rate
 
     with warnings.catch_warnings(action="ignore"):
-        trains = segment.spiketrains[:20]
-        rates = instantaneous_rate(list(trains), sampling_period=5 * pq.ms, kernel=GaussianKernel(12 * pq.ms))
-    values = np.asarray(rates)
-    total = values.sum(axis=1)
-    for unit, train in enumerate(trains):
-        others = total - values[:, unit]
-        others = others - others.mean()
-        place = (train.magnitude / 5.0).astype(int)
-        place = place[(place >= 20) & (place < len(others) - 20)]
-        np.mean([others[p - 20 : p + 21] for p in place], axis=0)
+        trains = list(segment.spiketrains)
+        kernel = GaussianKernel(12 * pq.ms)
+        return sum(np.asarray(instantaneous_rate(one, sampling_period=5 * pq.ms, kernel=kernel)) for one in trains)
+
+
+def _triggered(segment: neo.Segment, pooled: np.ndarray) -> None:
+    from elephant.kernels import GaussianKernel
+    from elephant.sta import spike_triggered_average
+    from elephant.statistics import instantaneous_rate
+
+    with warnings.catch_warnings(action="ignore"):
+        for train in segment.spiketrains[:UNITS]:
+            own = instantaneous_rate(train, sampling_period=5 * pq.ms, kernel=GaussianKernel(12 * pq.ms))
+            others = neo.AnalogSignal(pooled - np.asarray(own), units="Hz", sampling_period=5 * pq.ms)
+            spike_triggered_average(others, train, (-100 * pq.ms, 105 * pq.ms))
+
+
+def _timescale(segment: neo.Segment) -> None:
+    from elephant.conversion import BinnedSpikeTrain
+    from elephant.spike_train_correlation import spike_train_timescale
+
+    with warnings.catch_warnings(action="ignore"):
+        for train in segment.spiketrains[:UNITS]:
+            spike_train_timescale(BinnedSpikeTrain(train, bin_size=20 * pq.ms), 1000 * pq.ms)

@@ -52,11 +52,17 @@ class PeriEvent:
         if n_bins < 1:
             must = f"at most the window, {self.before + self.after:g} ms"
             _check.fail("PeriEvent.counts", "dt", must, dt, "Use finer bins, or a longer window.")
-        edges = ticks(self.events)[:, None] - ticks(self.before) + ticks(np.arange(n_bins + 1) * dt)
-        found = np.empty((len(self.events), n_bins, len(self.spikes)), dtype=np.int64)
+        edges, starts = ticks(np.arange(n_bins + 1) * dt), ticks(self.events) - ticks(self.before)
+        found = np.empty((len(self.spikes), len(self.events), n_bins), dtype=np.int64)
         for unit, train in enumerate(self.spikes):
-            found[:, :, unit] = np.diff(np.searchsorted(ticks(train), edges), axis=1)
-        return found
+            first, number = self.first[:, unit], self.numbers[:, unit]
+            window = np.repeat(np.arange(len(starts)), number)
+            at = np.arange(number.sum()) + np.repeat(first - np.cumsum(number) + number, number)
+            place = np.searchsorted(edges, ticks(train)[at] - starts[window], side="right") - 1
+            inside = place < n_bins
+            flat = (window * n_bins + place)[inside]
+            found[unit] = np.bincount(flat, minlength=len(starts) * n_bins).reshape(len(starts), n_bins)
+        return found.transpose(1, 2, 0)
 
 
 def peri_event(recording: Recording, events: Float[np.ndarray, " event"], *, before: float, after: float) -> PeriEvent:

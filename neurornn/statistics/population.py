@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
 
 from neurornn import _check
 from neurornn.errors import RecordingError
@@ -95,30 +94,33 @@ def population_coupling(
     if not pieces:
         must = f"below half of the longest trial, {lengths.max() * dt:g} ms"
         _check.fail(owner, "max_lag", must, max_lag, "Take shorter lags, or the whole recording as one trial.")
-    n_bins = int(starts[-1] + lengths[-1])
-    total = np.bincount(bins, minlength=n_bins)
-    n_units, rng = recording.n_units, np.random.default_rng(seed)
+    total = np.bincount(bins, minlength=int(starts[-1] + lengths[-1]))
+    kernel = _gaussian(sigma / dt)
+    reach = len(kernel) // 2
+    # The sum of a smoothed rate is that of the counts, each weighted by how much of its kernel lies inside.
+    whole = [np.convolve(np.ones(b - a), kernel) for a, b in pieces]
+    n_units, rng, hz = recording.n_units, np.random.default_rng(seed), 1000.0 / dt
     rates, shifted = np.full((n_units, 2 * n_lags + 1), np.nan), np.full(n_units, np.nan)
     n_spikes = np.zeros(n_units, dtype=np.int64)
     for k in range(n_units):
-        own = np.bincount(bins[unit == k], minlength=n_bins)
-        others = (total - own) * (1000.0 / dt)
+        own = np.bincount(bins[unit == k], minlength=len(total))
         moved = _rotated(own, pieces, rng)
-        sums, null, m, mean = np.zeros(2 * n_lags + 1), 0.0, 0, 0.0
-        for a, b in pieces:
-            rate = gaussian_filter1d(others[a:b], sigma / dt, mode="nearest") if sigma > 0 else others[a:b]
-            windows = np.lib.stride_tricks.sliding_window_view(rate, 2 * n_lags + 1)
-            mean += float(rate.sum()) / sum(b - a for a, b in pieces)
+        sums, null, m, mean = np.zeros(2 * (n_lags + reach) + 1), 0.0, 0, 0.0
+        for (a, b), inside in zip(pieces, whole, strict=True):
+            others = np.pad((total[a:b] - own[a:b]).astype(float), reach, mode="edge")
+            mean += float(others @ inside) / sum(b - a for a, b in pieces)
             weights, null_weights = own[a + n_lags : b - n_lags], moved[a + n_lags : b - n_lags]
-            at = np.flatnonzero(weights)
+            windows = np.lib.stride_tricks.sliding_window_view(others, len(sums))
+            near = np.lib.stride_tricks.sliding_window_view(others[n_lags : len(others) - n_lags], len(kernel))
+            at, null_at = np.flatnonzero(weights), np.flatnonzero(null_weights)
             sums += weights[at] @ windows[at]
+            null += float(null_weights[null_at] @ near[null_at] @ kernel)
             n_spikes[k] += int(weights.sum())
-            null += float(null_weights @ rate[n_lags : len(rate) - n_lags])
             m += int(null_weights.sum())
         if n_spikes[k] > 0:
-            rates[k] = sums / n_spikes[k] - mean
+            rates[k] = hz * (np.convolve(sums, kernel, mode="valid") / n_spikes[k] - mean)
         if m > 0:
-            shifted[k] = null / m - mean
+            shifted[k] = hz * (null / m - mean)
     methods = (
         f"Rate of all other units around the spikes of each, above its mean, in {dt:g} ms bins, smoothed by a Gaussian "
         f"of {sigma:g} ms, lags of up to {n_lags * dt:g} ms within trials; coupling: at lag 0; null: spikes of each "
@@ -126,6 +128,15 @@ def population_coupling(
     )
     lags = np.arange(-n_lags, n_lags + 1) * dt
     return PopulationCoupling(rates, lags, shifted, tuple(recording.units.index), n_spikes, methods)
+
+
+def _gaussian(width: float) -> Float[np.ndarray, " tap"]:
+    """Return the taps of a Gaussian of this standard deviation, cut at four of them; one tap where it is 0."""
+    if width == 0:
+        return np.ones(1)
+    radius = int(4.0 * width + 0.5)
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
+    return taps / taps.sum()
 
 
 def _rotated(own: np.ndarray, pieces: list[tuple[int, int]], rng: np.random.Generator) -> np.ndarray:
