@@ -1,7 +1,7 @@
 """Statistics of spike trains beside elephant and neo: what is timed, each way on the same spikes."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import neo
 import numpy as np
@@ -15,6 +15,8 @@ from neurornn.statistics import (
     mean_matched_fano,
     peri_event,
     population_coupling,
+    van_rossum,
+    victor_purpura,
 )
 
 N_UNITS, RATE, SECONDS = 200, 8.0, 600.0
@@ -35,6 +37,7 @@ def session() -> Recording:
 
 def contestants() -> dict[str, tuple[Step, Step, float, str]]:
     """Return for each task ours, theirs, how often theirs must run to do as much, and what theirs is, in words."""
+    from elephant.spike_train_dissimilarity import van_rossum_distance, victor_purpura_distance
     from elephant.statistics import fanofactor
 
     recording = session()
@@ -93,7 +96,23 @@ def contestants() -> dict[str, tuple[Step, Step, float, str]]:
             N_UNITS / UNITS,
             f"spike_train_timescale (another quantity) of {UNITS} of {N_UNITS} units",
         ),
+        "Victor-Purpura distances of 60 trains": (
+            lambda: victor_purpura(relative[0][:60], cost=50.0),
+            lambda: victor_purpura_distance(_trials(relative[0][:60]), cost_factor=50 * pq.Hz),
+            1.0,
+            "victor_purpura_distance, trains of 2 s",
+        ),
+        "van Rossum distances of 200 trains": (
+            lambda: van_rossum(relative[0], tau=20.0),
+            lambda: van_rossum_distance(_trials(relative[0]), time_constant=20 * pq.ms),
+            1.0,
+            "van_rossum_distance, trains of 2 s",
+        ),
     }
+
+
+def _trials(trains: Sequence[np.ndarray]) -> list[neo.SpikeTrain]:
+    return [neo.SpikeTrain(train, t_start=-500.0, t_stop=1500.0, units="ms") for train in trains]
 
 
 def _within(times: np.ndarray, k: int) -> np.ndarray:

@@ -18,7 +18,7 @@ FILLED_BY = {
     "interval": "A comparison or a lesion says it.",
     "matched": "Compare through an in-silico recording: as many units, the same rates and bins.",
     "families": "Compare with at least one metric of each: a mapping, a geometry, a dynamics.",
-    "generalisation": "`neurornn lesion`, or a test on what the network was not trained on.",
+    "generalisation": "`neurornn lesion`, `compare(across=...)`, or a test on what the network was not trained on.",
     "manifest": "Pages of a fit, or of a command that was given a recipe, say it.",
 }
 """What would fill a line that nothing on a page fills."""

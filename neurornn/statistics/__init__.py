@@ -22,6 +22,8 @@ from neurornn.statistics.density import histogram_divergence as histogram_diverg
 from neurornn.statistics.density import kde_divergence as kde_divergence
 from neurornn.statistics.dimension import Dimensions as Dimensions
 from neurornn.statistics.dimension import dimensions as dimensions
+from neurornn.statistics.distances import van_rossum as van_rossum
+from neurornn.statistics.distances import victor_purpura as victor_purpura
 from neurornn.statistics.drift import DriftField as DriftField
 from neurornn.statistics.drift import drift_field as drift_field
 from neurornn.statistics.encoding import Encoding as Encoding

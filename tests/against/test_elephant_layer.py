@@ -21,6 +21,8 @@ from neurornn.statistics import (
     mean_matched_fano,
     peri_event,
     population_coupling,
+    van_rossum,
+    victor_purpura,
 )
 from neurornn.statistics.debiased import _autoregressive
 
@@ -228,3 +230,42 @@ def test_the_correction_holds_through_spikes():
     assert raw < 40.0 < np.nanmedian(found["tau"]) < 60.0  # true 50 ms
     with pytest.raises(ValueError, match="debiased_timescales: `n_simulated` must be a whole number, 5 or above"):
         debiased_timescales(counts, dt=5.0, max_lag=200.0, n_simulated=2)
+
+
+@ELEPHANT
+@pytest.mark.parametrize("scale", [2.0, 30.0, 500.0])
+def test_distances_of_spike_trains_are_elephants(scale):
+    from elephant.spike_train_dissimilarity import van_rossum_distance, victor_purpura_distance
+
+    recording = poisson(7, seconds=1.0, rate=25.0)
+    trains = [*recording.spikes, np.array([])]
+    theirs = [neo.SpikeTrain(train * pq.ms, t_stop=1000 * pq.ms) for train in trains]
+    expected = victor_purpura_distance(theirs, cost_factor=(1 / scale) / pq.ms)
+    np.testing.assert_allclose(victor_purpura(trains, cost=1000 / scale), expected, atol=1e-9)
+    expected = van_rossum_distance(theirs, time_constant=scale * pq.ms)
+    np.testing.assert_allclose(van_rossum(trains, tau=scale), expected, atol=1e-6)
+
+
+def test_many_spikes_are_taken_in_blocks():
+    trains = list(poisson(4, seconds=60.0, rate=20.0).spikes)
+    found = van_rossum(trains, tau=40.0)
+    kernel = [[np.exp(-np.abs(a[:, None] - b) / 40.0).sum() for b in trains] for a in trains]
+    expected = np.sqrt([[kernel[i][i] + kernel[j][j] - 2 * kernel[i][j] for j in range(4)] for i in range(4)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_distances_are_distances():
+    trains = [train for seed in range(3) for train in poisson(3, seconds=0.5, rate=30.0, seed=seed).spikes]
+    for between in (victor_purpura(trains, cost=50.0), van_rossum(trains, tau=20.0)):
+        np.testing.assert_allclose(between, between.T, atol=1e-9)
+        np.testing.assert_allclose(np.diag(between), 0.0, atol=1e-6)
+        assert np.all(between[:, None, :] <= between[:, :, None] + between[None] + 1e-9)
+    sizes = np.array([len(train) for train in trains])
+    np.testing.assert_allclose(victor_purpura(trains, cost=0.0), np.abs(sizes[:, None] - sizes), atol=1e-9)
+    assert victor_purpura([], cost=1.0).shape == van_rossum([], tau=1.0).shape == (0, 0)
+    with pytest.raises(ValueError, match="victor_purpura: `cost` must be a finite number, 0 or above"):
+        victor_purpura(trains, cost=-1.0)
+    with pytest.raises(ValueError, match="van_rossum: `tau` must be a finite number above 0"):
+        van_rossum(trains, tau=0.0)
+    with pytest.raises(ValueError, match=r"van_rossum: `trains\[0\]` must be in order of time; got .*Sort them"):
+        van_rossum([np.array([2.0, 1.0])], tau=1.0)
