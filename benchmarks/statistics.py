@@ -46,7 +46,7 @@ def contestants() -> dict[str, tuple[Step, Step, float, str]]:
     segment = neo.Segment()
     for train in recording.spikes or ():
         segment.spiketrains.append(neo.SpikeTrain(train * pq.ms, t_stop=1000.0 * SECONDS * pq.ms))
-    pooled = _pooled(segment)
+    others = _others(segment)
     stretches = peri_event(recording, events, before=500.0, after=1500.0).counts(20.0).astype(float)
     relative = peri_event(recording, events, before=500.0, after=1500.0).relative()
     cut = [
@@ -74,9 +74,9 @@ def contestants() -> dict[str, tuple[Step, Step, float, str]]:
         ),
         "spike-triggered population rates, 5 ms": (
             lambda: population_coupling(recording, dt=5.0, max_lag=100.0),
-            lambda: _triggered(segment, pooled),
-            N_UNITS / UNITS,
-            f"instantaneous_rate and spike_triggered_average of {UNITS} of {N_UNITS} units, the pooled rate given",
+            lambda: _triggered(segment, others),
+            N_UNITS * SECONDS / 20.0,
+            f"spike_triggered_average of 1 of {N_UNITS} units over 20 of {SECONDS:.0f} s, the others' rate given",
         ),
         "mean-matched Fano factors, 20 windows": (
             lambda: _fano(recording, events),
@@ -144,26 +144,22 @@ def _cut(segment: neo.Segment, events: np.ndarray) -> None:
         cut_segment_by_epoch(segment, neo.Epoch(times=(events - 500.0) * pq.ms, durations=durations), reset_time=True)
 
 
-def _pooled(segment: neo.Segment) -> np.ndarray:
+def _others(segment: neo.Segment) -> neo.AnalogSignal:
     from elephant.kernels import GaussianKernel
     from elephant.statistics import instantaneous_rate
 
     with warnings.catch_warnings(action="ignore"):
-        trains = list(segment.spiketrains)
-        kernel = GaussianKernel(12 * pq.ms)
-        return sum(np.asarray(instantaneous_rate(one, sampling_period=5 * pq.ms, kernel=kernel)) for one in trains)
+        trains = list(segment.spiketrains)[1:]
+        rates = instantaneous_rate(trains, sampling_period=5 * pq.ms, kernel=GaussianKernel(12 * pq.ms))
+        return neo.AnalogSignal(np.asarray(rates).sum(axis=1, keepdims=True), units="Hz", sampling_period=5 * pq.ms)
 
 
-def _triggered(segment: neo.Segment, pooled: np.ndarray) -> None:
-    from elephant.kernels import GaussianKernel
+def _triggered(segment: neo.Segment, others: neo.AnalogSignal) -> None:
     from elephant.sta import spike_triggered_average
-    from elephant.statistics import instantaneous_rate
 
     with warnings.catch_warnings(action="ignore"):
-        for train in segment.spiketrains[:UNITS]:
-            own = instantaneous_rate(train, sampling_period=5 * pq.ms, kernel=GaussianKernel(12 * pq.ms))
-            others = neo.AnalogSignal(pooled - np.asarray(own), units="Hz", sampling_period=5 * pq.ms)
-            spike_triggered_average(others, train, (-100 * pq.ms, 105 * pq.ms))
+        train = segment.spiketrains[0].time_slice(100 * pq.s, 120 * pq.s)
+        spike_triggered_average(others, train, (-100 * pq.ms, 105 * pq.ms))
 
 
 def _timescale(segment: neo.Segment) -> None:
