@@ -1,5 +1,6 @@
 """Fixed points of several networks beside those of a reference: what replicates, and what untrained networks have."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,7 +84,9 @@ class TopologyComparison:
             fix = _check.near(kind, set(self.kinds))
             got = f"{kind}, {measure}"
             _check.fail("TopologyComparison", "kind", "one with this measure", got, fix, error=KeyError)
-        wide = self.scores[mine].pivot_table(index="network", columns="reference", values="score", dropna=False)
+        wide = pd.DataFrame(self.scores[mine]).pivot_table(
+            index="network", columns="reference", values="score", dropna=False
+        )
         return wide.to_numpy(float)
 
     def by_network(self, kind: str, measure: str) -> Float[np.ndarray, " network"]:
@@ -130,11 +133,16 @@ class TopologyComparison:
         return table.assign(p_holm=corrected)
 
     @property
+    def _counts(self) -> dict[str, int]:
+        """How many networks of each kind there are."""
+        return dict(Counter(self.points["kind"].to_numpy(str).tolist()))
+
+    @property
     def methods(self) -> str:
         """What was done, in plain sentences."""
-        counts = self.points.groupby("kind", sort=False).size()
+        counts = self._counts
         networks = ", ".join(f"{n} {kind}" for kind, n in counts.items())
-        incomplete = int((self.points["note"] != "").sum())
+        incomplete = int(np.count_nonzero(self.points["note"].to_numpy(str) != ""))
         told = f" The search of {incomplete} networks says that it is not complete." if incomplete else ""
         how = self.metric.search
         held = f"{self.n_conditions} held input{'s' if self.n_conditions > 1 else ''}"
@@ -147,8 +155,8 @@ class TopologyComparison:
     @property
     def checklist(self) -> dict[str, str]:
         """What this answers of the reviewer's checklist, by the keys of `CHECKLIST`."""
-        counts = self.points.groupby("kind", sort=False).size()
-        nulls = [kind for kind in counts.index if kind not in (self.claim, CEILING)]
+        counts = self._counts
+        nulls = [kind for kind in counts if kind not in (self.claim, CEILING)]
         known = {
             "choices": "Of fixed points: state spaces are turned by trajectories, not by the points.",
             "seeds": ", ".join(f"{n} {kind} networks" for kind, n in counts.items()) + ".",

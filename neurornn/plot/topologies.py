@@ -53,7 +53,7 @@ def _counts(axis: Any, found: TopologyComparison) -> None:
         axis.scatter(place - 0.17 + spread, mine["stable"], s=16, color=_colour(kind, found.claim), lw=0)
         axis.scatter(place + 0.17 + spread, mine["n"], s=16, facecolor="none", edgecolor=_colour(kind, found.claim))
     _names(axis, kinds)
-    axis.set_ylim(0, 1.15 * max(1, int(found.points["n"].max())))
+    axis.set_ylim(0, 1.15 * max(1, int(found.points["n"].to_numpy(int).max())))
     axis.set_ylabel("fixed points: stable, all")
 
 
