@@ -42,9 +42,8 @@ def _(comparison: Comparison) -> list[Figure]:
             finished(
                 drawing,
                 title="Held-out predictivity of each neuron." if each else f"{type(comparison.metric).__name__}.",
-                caption=f"{comparison.n_units} of {comparison.n_units_total} units with at least "
-                f"{comparison.min_spikes} spikes in "
-                f"{comparison.n_bins} bins of {comparison.dt:g} ms (about {comparison.n_effective:.0f} "
+                caption=f"{comparison.n_units} of {comparison.n_units_total} units (threshold: {comparison.threshold}) "
+                f"in {comparison.n_bins} bins of {comparison.dt:g} ms (about {comparison.n_effective:.0f} "
                 f"independent); gap {comparison.gap / 1000:.1f} s. {what}{comparison.ceiling}",
                 alt=f"Bars of {label}: {text}." + (" Two scatter plots of neurons." if each else ""),
             )
