@@ -199,6 +199,8 @@ from .statistics import save_scores as save_scores
 from .statistics import spatial_profile as spatial_profile
 from .statistics import spike_trains as spike_trains
 from .statistics import subspace_overlap as subspace_overlap
+from .statistics import van_rossum as van_rossum
+from .statistics import victor_purpura as victor_purpura
 
 # Encoding models: what a stimulus makes neurons do
 from .encoding import GLM as GLM

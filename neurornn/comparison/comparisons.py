@@ -10,7 +10,7 @@ import pandas as pd
 from neurornn import _check
 from neurornn.comparison.bootstrap import rank_p
 from neurornn.comparison.checklist import CHECKLIST, ENOUGH_FAMILIES
-from neurornn.comparison.hierarchy import hierarchical_bootstrap, holm, regrouping_p, sign_flip_p
+from neurornn.comparison.hierarchy import hierarchical_bootstrap, holm_within, regrouping_p, sign_flip_p
 from neurornn.comparison.result import CEILINGS, TO_MODEL, Comparison, kind
 
 ALONE = ("behaviour", "time", *CEILINGS)
@@ -174,11 +174,7 @@ class Comparisons:
                     }
                 )
         table = pd.DataFrame(rows)
-        kinds, p = table["kind"].to_numpy(str), table["p"].to_numpy(float)
-        corrected = np.full(len(p), np.nan)
-        for name in np.unique(kinds):
-            corrected[kinds == name] = holm(p[kinds == name])
-        return table.assign(p_holm=corrected)
+        return table.assign(p_holm=holm_within(table["kind"].to_numpy(str), table["p"].to_numpy(float)))
 
     def _p(self, metric: str, name: str, measure: str) -> float:
         if name in (self.claim, *CEILINGS):

@@ -1,6 +1,6 @@
 """What varies when an experiment is done again: networks, animals and units, each resampled where it was sampled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -131,4 +131,12 @@ def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
     order = known[np.argsort(p[known], kind="stable")]
     steps = p[order] * (len(order) - np.arange(len(order)))
     found[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else steps
+    return found
+
+
+def holm_within(kinds: Sequence[str] | np.ndarray, p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
+    """Return p-values corrected by Holm's rule within each kind of test, for the number of tests of that kind."""
+    kinds, found = np.asarray(kinds, dtype=str), np.full(len(p), np.nan)
+    for kind in np.unique(kinds):
+        found[kinds == kind] = holm(p[kinds == kind])
     return found

@@ -75,9 +75,9 @@ class Onto:
     def _means(self, recording: Recording, binned: Binned, name: str) -> np.ndarray:
         """Return the means over trials of the same condition at the same share; NaN where there is none."""
         columns = list(self.conditions)
-        known = pd.MultiIndex.from_frame(self.trials[columns].drop_duplicates())
-        ours = known.get_indexer(pd.MultiIndex.from_frame(self.trials[columns]))
-        theirs = known.get_indexer(pd.MultiIndex.from_frame(recording.trials[columns]))
+        mine, yours = (pd.DataFrame(table[columns]) for table in (self.trials, recording.trials))
+        known = pd.MultiIndex.from_frame(pd.DataFrame(mine.drop_duplicates()))
+        ours, theirs = (known.get_indexer(pd.MultiIndex.from_frame(table)) for table in (mine, yours))
         if not np.isin(theirs, ours).any():
             got = f"trials of none of the brain's {len(known)} conditions"
             _check.fail("compare", name, "of conditions that the brain has", got, error=RecordingError)

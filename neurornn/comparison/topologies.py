@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.comparison.checklist import CHECKLIST
-from neurornn.comparison.hierarchy import hierarchical_bootstrap, holm, regrouping_p
+from neurornn.comparison.hierarchy import hierarchical_bootstrap, holm_within, regrouping_p
 from neurornn.comparison.topology import FixedPointTopology, Topology
 from neurornn.network import Network
 from neurornn.trials import Trials
@@ -126,11 +126,7 @@ class TopologyComparison:
                     }
                 )
         table = pd.DataFrame(rows)
-        kinds, p = table["kind"].to_numpy(str), table["p"].to_numpy(float)
-        corrected = np.full(len(p), np.nan)
-        for kind in np.unique(kinds):
-            corrected[kinds == kind] = holm(p[kinds == kind])
-        return table.assign(p_holm=corrected)
+        return table.assign(p_holm=holm_within(table["kind"].to_numpy(str), table["p"].to_numpy(float)))
 
     @property
     def _counts(self) -> dict[str, int]:
