@@ -79,7 +79,8 @@ class TopologyComparison:
         Raises:
             KeyError: if there is no such kind or measure.
         """
-        mine = (self.scores["kind"] == kind) & (self.scores["measure"] == measure)
+        kinds, measures = (self.scores[name].to_numpy(str) for name in ("kind", "measure"))
+        mine = (kinds == kind) & (measures == measure)
         if not mine.any():
             fix = _check.near(kind, set(self.kinds))
             got = f"{kind}, {measure}"
