@@ -52,6 +52,7 @@ def lesion(
     perturbation: Callable[[Sequence[int]], AbstractPerturbation] = Silence,
     controls: int = 999,
     matched_on: Sequence[str] = ("n", "rate", "out_norm"),
+    overlap: bool = False,
     doses: Sequence[float] = DOSES,
     draws: int = 20,
     trials: int | Trials = 256,
@@ -78,6 +79,7 @@ def lesion(
         controls: how many control sets; 0 for none (then there is no p), or 199 and above.
         matched_on: what the controls match the lesioned units in: "n" (their number, always), "rate", "variance",
             "out_norm", "in_norm", "sign". See `matched_controls` and `unit_features`.
+        overlap: whether a lesion of more than half of the units is held against random ones of the whole network.
         doses: fractions of all units that are lesioned at random, each in [0, 1], rounded to whole units; none for no
             dose-response curve.
         draws: how many random sets for each dose (one for none and for all of the units).
@@ -110,7 +112,9 @@ def lesion(
         if controls and chosen:
             intact = network(given.inputs.to(network.readout), start=like_network(given.start, network), noise=noise)
             features = unit_features(network, intact, given.mask.cpu().numpy())
-            matched = matched_controls(features, chosen, n_sets=controls, matched_on=matched_on, seed=seed)
+            matched = matched_controls(
+                features, chosen, n_sets=controls, matched_on=matched_on, overlap=overlap, seed=seed
+            )
         dosed = dose_sets(network.n_units, doses, draws, seed)
         sets: list[Sequence[int]] = [(), chosen, *matched.sets.tolist(), *dosed["units"]]
         place = {one: k for k, one in enumerate(dict.fromkeys(tuple(one) for one in sets))}

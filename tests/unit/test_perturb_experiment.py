@@ -217,6 +217,12 @@ def test_single_unit_has_as_many_controls_as_there_are_others() -> None:
     assert table.p >= 1 / 20
 
 
+def test_most_units_are_held_against_any_set_of_as_many() -> None:
+    table = lesion(fit(copier([0.05] * 20)), range(12), controls=199, overlap=True, doses=(), trials=2)
+    assert table.controls.overlap and table.p > 0.1  # all units are alike
+    assert "199 distinct random sets of as many units of the whole network" in table.methods
+
+
 def test_features_of_units_are_those_of_their_weights_and_activity() -> None:
     network = Network(GRU(1, 5), 2)
     trials = Copy().sample(3, generator=generator(0))
@@ -254,7 +260,7 @@ def test_dose_sets_hold_their_share_of_units() -> None:
         ),
         (
             {"units": range(11)},
-            r"matched_controls: `units` must be at most half of 20, .*; got '11 units'\. Or pass controls=0",
+            r"matched_controls: `units` must be at most half of 20, .*; got '11 units'\. Pass overlap=True for random ",
         ),
     ],
 )
