@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from neurornn import _check
 from neurornn._types import State, generator, recorded
+from neurornn.cell.alteration import Alteration, Change
 from neurornn.cell.base import AbstractCell, Intervention
-from neurornn.cell.intervention import Affine, Change
+from neurornn.cell.intervention import Affine
 from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
 from neurornn.cell.parallel import Newton, Solved, in_parallel
@@ -334,6 +335,9 @@ def then(first: Intervention, second: Intervention) -> Intervention:
         timed = {name: getattr(second, name) for name in ("gain", "offset", "resting_gain", "resting_offset")}
         blank = dict.fromkeys(timed)
         second = replace(second, **blank, live=(Affine(Intervention(**timed)), *second.live))
+    if first.alterations and second.constants:
+        after = Alteration(torch.ones(1, 1), constants=second.constants)
+        second = replace(second, constants={}, alterations=(after, *second.alterations))
     return Intervention(
         gain=_product(first.gain, second.gain),
         offset=_sum(_scaled(first.offset, second.gain), second.offset),
@@ -346,6 +350,7 @@ def then(first: Intervention, second: Intervention) -> Intervention:
         live=(*first.live, *second.live),
         edits=(*first.edits, *second.edits),
         constants=_changed(first.constants, second.constants),
+        alterations=(*first.alterations, *second.alterations),
     )
 
 

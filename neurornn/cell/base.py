@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from neurornn import _check
 from neurornn._types import State
-from neurornn.cell.intervention import Change, at_step
+from neurornn.cell.alteration import Altering, Change
 from neurornn.cell.intervention import Intervention as Intervention
+from neurornn.cell.intervention import at_step
 from neurornn.kernel import Noise, Read, numbers
 
 
@@ -130,14 +131,20 @@ class AbstractCell(nn.Module, ABC):
         return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
 
     def _sequence(
-        self, x: Tensor, state: State, noise: Tensor | Noise | None, act: Intervention | None, read: Read | None
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | Noise | None,
+        act: Intervention | None,
+        read: Read | None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> tuple[Tensor | None, Tensor, State]:
         """Run all steps: here by the loop. A cell that the kernels know overrides it, and falls back to this.
 
         Returns:
             The outputs where a kernel made them, else `None`; then as `loop`.
         """
-        return None, *self.loop(x, state, numbers(noise, x), intervention=act)
+        return None, *self.loop(x, state, numbers(noise, x), intervention=act, weights=weights)
 
     def loop(
         self,
@@ -146,10 +153,14 @@ class AbstractCell(nn.Module, ABC):
         noise: Float[Tensor, "*#stack trial time unit"] | None = None,
         *,
         intervention: Intervention | None = None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> tuple[Float[Tensor, "*stack trial time unit"], State]:
-        """Take the steps one by one in Python: what `rollout` computes, in the plainest way."""
+        """Take the steps one by one in Python: what `rollout` computes, in the plainest way.
+
+        `weights` stand for the cell's own, as `weights()` gives them.
+        """
         kept, last = [], state
-        for sent, after in self.steps(x, state, noise, intervention=intervention):
+        for sent, after in self.steps(x, state, noise, intervention=intervention, weights=weights):
             kept.append(sent)
             last = after
         return torch.stack(kept, dim=-2), last
@@ -161,14 +172,18 @@ class AbstractCell(nn.Module, ABC):
         noise: Float[Tensor, "*#stack trial time unit"] | None = None,
         *,
         intervention: Intervention | None = None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> Iterator[tuple[Tensor, State]]:
         """Take the steps of `loop`, and give what the units sent and the state after each of them."""
         act = intervention if intervention is not None else Intervention()
-        weights = self.altered(act)
+        altering = Altering(self, act, weights, x.shape[-3], x.shape[-2]) if act.alterations else None
+        weights = self.altered(act, weights) if altering is None else None
         acting = [one.begin() for one in act.live]
         sent = act.sent(self.activity(state), -1)
         for one in acting:
             sent = one.sent(sent, -1)
+        if altering is not None:
+            altering.look(sent, -1)
         inputs = x.unbind(-2)
         noises = noise.unbind(-2) if noise is not None else (None,) * len(inputs)
         for t, (x_t, noise_t) in enumerate(zip(inputs, noises, strict=True)):
@@ -177,15 +192,20 @@ class AbstractCell(nn.Module, ABC):
                 added = one.current(t)
                 if added is not None:
                     current = added if current is None else current + added
-            activity, state = self.step(x_t, state, noise_t, sent=sent, current=current, weights=weights)
+            if altering is None:
+                activity, state = self.step(x_t, state, noise_t, sent=sent, current=current, weights=weights)
+            else:
+                activity, state = altering.step(x_t, state, noise_t, sent=sent, current=current, t=t)
             sent = act.sent(activity, t)
             for one in acting:
                 sent = one.sent(sent, t)
+            if altering is not None:
+                altering.look(sent, t)
             yield sent, state
 
-    def altered(self, act: Intervention) -> tuple[Tensor, ...]:
-        """Return `weights()` as an intervention cuts them, with the constants that it changes."""
-        weights = cut(self.weights(), act)
+    def altered(self, act: Intervention, weights: tuple[Tensor, ...] | None = None) -> tuple[Tensor, ...]:
+        """Return `weights()`, or others, as an intervention cuts them all the while, with the constants it changes."""
+        weights = cut(self.weights() if weights is None else weights, act)
         return self.retuned(weights, act.constants) if act.constants else weights
 
     def retuned(self, weights: tuple[Tensor, ...], changes: Mapping[str, Change]) -> tuple[Tensor, ...]:

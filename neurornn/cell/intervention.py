@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from neurornn.cell.alteration import Alteration, Change, StackedAlterations
+
 
 @runtime_checkable
 class Acting(Protocol):
@@ -47,10 +49,6 @@ class Edit(Protocol):
         ...
 
 
-Change = tuple[Tensor, Tensor]
-"""What a constant of each unit is multiplied with, and what is then added. Shapes `(*stack, unit)`."""
-
-
 @dataclass(frozen=True)
 class Intervention:
     """What perturbations ask of a rollout, as data: the network itself is never changed.
@@ -73,6 +71,7 @@ class Intervention:
         live: what is done to the sent activity after gain and offset, in this order.
         edits: what is done to the inputs, in this order.
         constants: changes of the cell's constants for the whole rollout, by name (`AbstractCell.constants`).
+        alterations: changes of weights and constants that hold for a part of it, in this order, after those.
     """
 
     gain: Tensor | None = None
@@ -86,6 +85,7 @@ class Intervention:
     live: tuple[Live, ...] = ()
     edits: tuple[Edit, ...] = ()
     constants: Mapping[str, Change] = field(default_factory=dict)
+    alterations: tuple[Alteration | StackedAlterations, ...] = ()
 
     def sent(self, activity: Tensor, t: int) -> Tensor:
         """Return what gain and offset leave of `activity` at step `t`; `t = -1` is the initial state."""
@@ -115,8 +115,49 @@ class Intervention:
     @property
     def units_alone(self) -> bool:
         """Whether nothing but gains, offsets and currents is asked for, which kernels know."""
-        weights = self.synapses is not None or self.afferents is not None or len(self.constants) > 0
-        return not (weights or self.live)
+        return not (self.reweighs or self.live)
+
+    @property
+    def reweighs(self) -> bool:
+        """Whether weights or constants are changed."""
+        cut = self.synapses is not None or self.afferents is not None
+        return cut or len(self.constants) > 0 or len(self.alterations) > 0
+
+    @property
+    def own_alterations(self) -> tuple[Alteration, ...]:
+        """The alterations of an intervention that is not stacked."""
+        return tuple(one for one in self.alterations if isinstance(one, Alteration))
+
+    @property
+    def each_member(self) -> "tuple[Intervention, ...]":
+        """What is done in each member of the stack; itself alone where it is not stacked."""
+        return tuple(self.member(k) for k in range(self.n_stack)) if self.n_stack else (self,)
+
+    def member(self, place: int) -> "Intervention":
+        """Return what is done to units and weights in one member of a stack, but for what is live."""
+        ndims = {"gain": 3, "offset": 3, "current": 3, "synapses": 2, "afferents": 2}
+        ndims |= {"resting_gain": 2, "resting_offset": 2}
+
+        def own(name: str) -> Tensor | None:
+            whole: Tensor | None = getattr(self, name)
+            return whole[place] if whole is not None and whole.ndim > ndims[name] else whole
+
+        alterations = []
+        for one in self.alterations:
+            alterations += one.members[place] if isinstance(one, StackedAlterations) else (one.member(place),)
+        return Intervention(
+            **{name: own(name) for name in ndims},
+            constants={
+                name: (scale[place, 0] if scale.ndim > 1 else scale, shift[place, 0] if shift.ndim > 1 else shift)
+                for name, (scale, shift) in self.constants.items()
+            },
+            alterations=tuple(alterations),
+        )
+
+    def without_weights(self) -> "Intervention | None":
+        """Return what is done to units alone; `None` where that is nothing."""
+        alone = replace(self, synapses=None, afferents=None, constants={}, alterations=())
+        return None if alone.empty else alone
 
     def part(self, rows: slice) -> "Intervention":
         """Return the part that holds for some of the trials, of an intervention that is not stacked."""
@@ -131,6 +172,7 @@ class Intervention:
             **{name: cut(name) for name in timed},
             live=tuple(one.part(rows) for one in self.live),
             edits=tuple(one.part(rows) for one in self.edits),
+            alterations=tuple(one.part(rows) for one in self.alterations),
         )
 
 

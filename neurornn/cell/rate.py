@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
+from neurornn.cell.alteration import Change
 from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.constant import ClampedTau, LogTau, Values, spread_out
 from neurornn.cell.flat import flattened, whole
-from neurornn.cell.intervention import Change
 from neurornn.cell.law import Uniform
 from neurornn.cell.member import member
+from neurornn.cell.pieces import in_pieces
 from neurornn.wiring import AbstractWiring, Dense, LowRank
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -216,18 +217,22 @@ class LeakyRate(AbstractCell):
         noise: Tensor | kernel.Noise | None,
         act: Intervention | None,
         read: kernel.Read | None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> tuple[Tensor | None, Tensor, State]:
         act = None if act is None or act == Intervention() else act
         gate = _GATES.get(self.f)
-        engine, acted, weights = None, None, None
+        engine, acted, taken = None, None, None
         if gate is not None and type(self) is LeakyRate and whole(self.n_in, self.n_units, x, state, noise):
-            weights = self.weights()
-            tensors = [x, *state, *weights, *(one for one in (noise, *(read or ())) if isinstance(one, Tensor))]
+            taken = self.weights() if weights is None else weights
+            tensors = [x, *state, *taken, *(one for one in (noise, *(read or ())) if isinstance(one, Tensor))]
             engine = kernel.engine(*tensors, gate=gate)
             if act is not None and engine is not None:
+                if act.reweighs:
+                    found = in_pieces(self, x, state, noise, act, weights)
+                    return super()._sequence(x, state, noise, act, read, weights) if found is None else found
                 acted = _as_kernel(act, self.activity(state), x, noise, engine, tensors)
-        if gate is None or weights is None or engine is None or (act is not None and acted is None):
-            return super()._sequence(x, state, noise, act, read)
+        if gate is None or taken is None or engine is None or (act is not None and acted is None):
+            return super()._sequence(x, state, noise, act, read, weights)
         if act is not None:
             sides, given = state[0].shape[:-1], (x, state[0].reshape(-1, self.n_units), noise)
         else:
@@ -235,12 +240,12 @@ class LeakyRate(AbstractCell):
             loud = kernel.numbers(noise, x) if alone else None
             flat = flattened(x, state, loud)
             sides, given = flat.sides, (flat.x, flat.state[0], flat.noise if alone else noise)
-        w_in, w_rec, bias, leak = weights
+        w_in, w_rec, bias, leak = taken
         sent, last, outputs = kernel.leaky_sequence(
             engine,
             *given,
             w_in=w_in,
-            w_rec=_factors(self.wiring, w_rec),
+            w_rec=_factors(self.wiring, w_rec) if weights is None else w_rec,
             bias=bias,
             leak=leak,
             place=kernel.Place[self.form.name],

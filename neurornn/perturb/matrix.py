@@ -49,7 +49,7 @@ def lesion_matrix(
         Scores of each group and control in each task.
 
     Raises:
-        ValueError: if there are fewer than two groups or tasks, or a group has more than half of the units and there is no
+        ValueError: if there are fewer than two groups or tasks, or a group has more than half of the units without
             `overlap`.
 
     Example:

@@ -20,8 +20,8 @@ from neurornn.task import Multitask
 class MultitaskStudy(AbstractStudy):
     """Train a network on many tasks, cluster its units by task variance, and lesion each cluster in every task.
 
-    Controls are other units, matched to those of the cluster; of a cluster with more than half of the units, random sets
-    of as many from the whole network.
+    Controls are other units, matched to those of the cluster; of a cluster with more than half of the units, random
+    sets of as many from the whole network.
 
     Args:
         controls: matched random groups for each cluster.

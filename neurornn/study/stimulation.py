@@ -139,7 +139,7 @@ def _only(one: AbstractPerturbation, trials: np.ndarray) -> AbstractPerturbation
     """Return a perturbation that holds in these trials only."""
     when = getattr(one, "when", None)
     if not isinstance(when, AbstractWhen):
-        fix = "Cuts and changed constants hold in every trial; use Silence, Scale, Clamp, Current or the like."
+        fix = "Take one that can hold in some trials alone: Silence, Current, Cut, Retune or the like."
         _check.fail("stimulation_test", "perturb", "of perturbations with a schedule", type(one).__name__, fix)
     return replace(one, when=OnTrials(trials.tolist(), when))  # type: ignore[call-arg, type-var]
 
