@@ -278,6 +278,10 @@ from .energy import drives as drives
 from .energy import spent as spent
 from .energy import synaptic_operations as synaptic_operations
 
+# Dynamics before and after a lesion
+from .study import LesionDynamics as LesionDynamics
+from .study import lesion_dynamics as lesion_dynamics
+
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
 from .study import StimulationTest as StimulationTest

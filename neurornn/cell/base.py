@@ -130,6 +130,33 @@ class AbstractCell(nn.Module, ABC):
         outputs, activity, after = self._sequence(x, state, noise, intervention, Read(readout, shift))
         return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
 
+    def runs_whole(self) -> bool:
+        """Whether a kernel runs sequences whole here, also what is done to units meanwhile, and reads them out."""
+        return False
+
+    def answers(
+        self,
+        x: Float[Tensor, "*#stack trial time in"],
+        state: State,
+        noise: Float[Tensor, "*#stack trial time unit"] | Noise | None = None,
+        *,
+        readout: Float[Tensor, "out unit"],
+        shift: Float[Tensor, " out"] | None = None,
+        intervention: Intervention | None = None,
+    ) -> Float[Tensor, "*stack trial time out"]:
+        """Return the outputs of `read_out` alone: what the units sent goes nowhere, where a kernel can do without.
+
+        Args:
+            x: as `read_out` takes it, and all the others.
+            state: the state before the first step.
+            noise: noise of each step.
+            readout: weights from what the units sent to the outputs.
+            shift: what is added to the outputs.
+            intervention: what is done to the units meanwhile.
+        """
+        outputs, activity, _ = self._sequence(x, state, noise, intervention, Read(readout, shift, alone=True))
+        return functional.linear(activity, readout, shift) if outputs is None else outputs
+
     def _sequence(
         self,
         x: Tensor,

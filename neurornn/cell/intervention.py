@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from neurornn import _check
 from neurornn.cell.alteration import Alteration, Change, StackedAlterations
 
 
@@ -315,3 +316,50 @@ def beside(members: list[tuple[Live, ...]]) -> tuple[Live, ...]:
         return torch.stack(torch.broadcast_tensors(*(getattr(mix, name) for mix in whole)))
 
     return (Mix(laid("matrix"), laid("centre"), laid("strength"), laid("resting")),)
+
+
+def then(first: Intervention, second: Intervention) -> Intervention:
+    """Return `first` followed by `second`: gains and cuts multiply, currents add, what is live keeps its order."""
+    if first.n_stack and second.n_stack and first.n_stack != second.n_stack:
+        _check.fail("Network", "perturb", f"stacked {first.n_stack} deep, or not at all", second.n_stack)
+    if first.live and (second.gain is not None or second.offset is not None):
+        timed = {name: getattr(second, name) for name in ("gain", "offset", "resting_gain", "resting_offset")}
+        blank = dict.fromkeys(timed)
+        second = replace(second, **blank, live=(Affine(Intervention(**timed)), *second.live))
+    if first.alterations and second.constants:
+        after = Alteration(torch.ones(1, 1), constants=second.constants)
+        second = replace(second, constants={}, alterations=(after, *second.alterations))
+    return Intervention(
+        gain=_product(first.gain, second.gain),
+        offset=_sum(_scaled(first.offset, second.gain), second.offset),
+        current=_sum(first.current, second.current),
+        synapses=_product(first.synapses, second.synapses),
+        afferents=_product(first.afferents, second.afferents),
+        resting_gain=_product(first.resting_gain, second.resting_gain),
+        resting_offset=_sum(_scaled(first.resting_offset, second.resting_gain), second.resting_offset),
+        n_stack=max(first.n_stack, second.n_stack),
+        live=(*first.live, *second.live),
+        edits=(*first.edits, *second.edits),
+        constants=_changed(first.constants, second.constants),
+        alterations=(*first.alterations, *second.alterations),
+    )
+
+
+def _changed(first: Mapping[str, Change], second: Mapping[str, Change]) -> dict[str, Change]:
+    both = dict(first)
+    for name, (scale, shift) in second.items():
+        before = both.get(name)
+        both[name] = (scale, shift) if before is None else (before[0] * scale, before[1] * scale + shift)
+    return both
+
+
+def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a * b
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _scaled(a: Tensor | None, gain: Tensor | None) -> Tensor | None:
+    return a if a is None or gain is None else a * gain

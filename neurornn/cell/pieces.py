@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from neurornn._types import State
 from neurornn.cell.alteration import Schedule
 from neurornn.cell.base import AbstractCell
 from neurornn.cell.intervention import Intervention
-from neurornn.kernel import Noise, numbers
+from neurornn.kernel import Noise, Read, numbers
 
 
 def in_pieces(
@@ -18,8 +19,9 @@ def in_pieces(
     state: State,
     noise: Tensor | Noise | None,
     act: Intervention,
+    read: Read | None,
     weights: tuple[Tensor, ...] | None,
-) -> tuple[None, Tensor, State] | None:
+) -> tuple[Tensor | None, Tensor, State] | None:
     """Run a cell member by member, stretch by stretch, each with its own weights.
 
     Args:
@@ -28,6 +30,7 @@ def in_pieces(
         state: the state before the first step.
         noise: of each step; none where absent.
         act: what is done.
+        read: the readout; nothing is read out where absent.
         weights: what the weights are before; the cell's own where absent.
 
     Returns:
@@ -49,14 +52,20 @@ def in_pieces(
         own = tuple(part[place] for part in state) if n_stack else state
         alone = member.without_weights()
         if len(stretches) == 1 and len(schedule.at(0)) == 1:
-            _, sent, after = cell._sequence(x, own, noise, alone, None, schedule.at(0)[0][1])
+            outputs, sent, after = cell._sequence(x, own, noise, alone, read, schedule.at(0)[0][1])
         else:
-            sent, after = _stretch_by_stretch(cell, x, own, numbers(noise, x), alone, schedule, stretches)
-        runs.append((sent, after))
+            outputs, (sent, after) = (
+                None,
+                _stretch_by_stretch(cell, x, own, numbers(noise, x), alone, schedule, stretches),
+            )
+        if read is not None and outputs is None:
+            outputs = functional.linear(sent, read.weights, read.shift)
+        runs.append((outputs, sent[:0] if read is not None and read.alone else sent, after))
     if not n_stack:
-        return None, *runs[0]
-    states = tuple(torch.stack(parts) for parts in zip(*(after for _, after in runs), strict=True))
-    return None, torch.stack([sent for sent, _ in runs]), states
+        return runs[0]
+    outputs = None if read is None else torch.stack([one[0] for one in runs])
+    states = tuple(torch.stack(parts) for parts in zip(*(after for *_, after in runs), strict=True))
+    return outputs, torch.stack([sent for _, sent, _ in runs]), states
 
 
 def _stretch_by_stretch(

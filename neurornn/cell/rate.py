@@ -210,6 +210,11 @@ class LeakyRate(AbstractCell):
             h = self.f(h)
         return self.activity((h,)), (h,)
 
+    def runs_whole(self) -> bool:
+        gate = _GATES.get(self.f)
+        engine = None if gate is None or type(self) is not LeakyRate else kernel.engine(*self.weights(), gate=gate)
+        return engine is not None and engine.WHOLE
+
     def _sequence(
         self,
         x: Tensor,
@@ -228,7 +233,7 @@ class LeakyRate(AbstractCell):
             engine = kernel.engine(*tensors, gate=gate)
             if act is not None and engine is not None:
                 if act.reweighs:
-                    found = in_pieces(self, x, state, noise, act, weights)
+                    found = in_pieces(self, x, state, noise, act, read, weights)
                     return super()._sequence(x, state, noise, act, read, weights) if found is None else found
                 acted = _as_kernel(act, self.activity(state), x, noise, engine, tensors)
         if gate is None or taken is None or engine is None or (act is not None and acted is None):
@@ -255,7 +260,8 @@ class LeakyRate(AbstractCell):
             act=acted,
         )
         outputs = None if outputs is None else outputs.reshape(*sides, *outputs.shape[-2:])
-        return outputs, sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
+        sent = sent.reshape(*sides, *sent.shape[-2:]) if sent.ndim == 3 else sent
+        return outputs, sent, (last.reshape(*sides, self.n_units),)
 
 
 _GATES = {

@@ -45,7 +45,7 @@ class AbstractIntegrateAndFire(AbstractSpiking):
         if not alike or type(self) is not self.known or not fits_kernel(self, x, state, noise, read):
             return super()._sequence(x, state, noise, act, read, weights)
         if act is not None and acts:
-            found = in_pieces(self, x, state, noise, act, weights)
+            found = in_pieces(self, x, state, noise, act, read, weights)
             return super()._sequence(x, state, noise, act, read, weights) if found is None else found
         return whole_sequence(self, x, state, noise, read, weights)
 

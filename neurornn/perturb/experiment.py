@@ -29,6 +29,9 @@ MEMORY = 400e6
 CACHE = 2.5e5
 """Bytes of one step of a batched rollout that still stay in a processor's cache; beyond, steps wait for memory."""
 
+TOGETHER = 32
+"""Lesions in one call of a kernel: more are hardly faster (benchmarks/lesions.py)."""
+
 
 @runtime_checkable
 class Fitted(Protocol):
@@ -194,12 +197,12 @@ def paired_measures(
         One array a measure. Shapes `(perturbation, trial)`.
     """
     inputs, start = trials.inputs.to(network.readout), like_network(trials.start, network)
-    size = chunk if chunk is not None else chunk_size(network, trials)
+    size = chunk if chunk is not None else chunk_size(network, trials, members[-1] if members else None)
     found: dict[str, list[np.ndarray]] = {name: [] for name in measures}
     with torch.no_grad():
         for first in range(0, len(members), size):
             stack = Stack(members[first : first + size])
-            outputs = network(inputs, start=start, noise=noise, perturb=[stack]).outputs
+            outputs = network.answers(inputs, start=start, noise=noise, perturb=[stack])
             for name, measure in measures.items():
                 found[name].append(measure(task, trials, outputs).double().cpu().numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
@@ -210,11 +213,18 @@ def shared_noise(network: Network, trials: Trials, seed: int) -> Tensor | Noise 
     return network.draw_noise(trials.n_trials, trials.n_steps, generator(seed))
 
 
-def chunk_size(network: Network, trials: Trials) -> int:
-    """Return how many lesions to run side by side: a step stays in the cache, the whole in bounded memory."""
+def chunk_size(network: Network, trials: Trials, member: Perturbs | None = None) -> int:
+    """Return how many lesions like `member` to run side by side: as many as is fastest, in bounded memory.
+
+    A kernel takes them trial by trial through all steps and keeps outputs alone, so that many share one packing of the
+    weights. The loop takes them step by step, and a step must stay in the cache.
+    """
     step = trials.n_trials * network.n_units * network.readout.element_size()
     # Kept steps, their stack, the outputs, and gains that may differ from trial to trial and step to step.
     whole = 4 * step * trials.n_steps + network.readout.element_size() * network.n_units**2
+    act = None if member is None else member.intervention(network, trials.n_trials, trials.n_steps)
+    if act is not None and not act.live and not act.n_stack and network.cell.runs_whole():
+        return max(1, int(min(TOGETHER, 2 * MEMORY / whole)))
     return max(1, int(min(CACHE / step, MEMORY / whole)))
 
 

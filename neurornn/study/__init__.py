@@ -20,6 +20,8 @@ from neurornn.study.continua import ContinuumStudy as ContinuumStudy
 from neurornn.study.encoding import EncodingStudy as EncodingStudy
 from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
 from neurornn.study.latent import LatentStudy as LatentStudy
+from neurornn.study.lesion_dynamics import LesionDynamics as LesionDynamics
+from neurornn.study.lesion_dynamics import lesion_dynamics as lesion_dynamics
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
 from neurornn.study.multitask import MultitaskStudy as MultitaskStudy
 from neurornn.study.neuron import NeuronFit as NeuronFit
