@@ -282,6 +282,10 @@ from .energy import synaptic_operations as synaptic_operations
 from .study import LesionDynamics as LesionDynamics
 from .study import lesion_dynamics as lesion_dynamics
 
+# Lesions while a network reactivates
+from .study import QuietLesion as QuietLesion
+from .study import quiet_lesion as quiet_lesion
+
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
 from .study import StimulationTest as StimulationTest

@@ -8,7 +8,7 @@ import pandas as pd
 from neurornn.fit import Relearning
 from neurornn.perturb import Contributions, LesionMatrix, LesionResults, UnitLesions, VarianceClusters
 from neurornn.plot.base import INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel, wrapped
-from neurornn.study import StimulationTest
+from neurornn.study import QuietLesion, StimulationTest
 
 SURE = 0.05
 """Level at which a cell is marked, and a bar is drawn in colour."""
@@ -224,5 +224,39 @@ def _(found: StimulationTest) -> list[Figure]:
                 title="Trials with stimulation, from a fit to those without.",
                 caption="Variance of the neurons about their training mean that each network explains.",
                 alt=", ".join(f"{row['condition']} {row['explained']:.2f}" for row in _records(table)),
+            )
+        ]
+
+
+@figures.register
+def _(found: QuietLesion) -> list[Figure]:
+    runs = found.runs
+    names = {
+        "js from active": ("Where it goes", "JS from active (nats)"),
+        "step": ("How far a step goes", "step (of the world)"),
+        "distance from the intact path": ("How far it strays", "distance (of the world)"),
+    }
+    with canvas(9.0, 2.9) as drawing:
+        axes = drawing.subplots(1, 3)
+        for letter, axis, (name, (title, label)) in zip("abc", axes, names.items(), strict=True):
+            null = runs.loc[runs["kind"] == "control", name]
+            if len(null):
+                axis.hist(null, bins=20, color=NULL, label="matched controls")
+            axis.axvline(found.value(name), color=MODEL, lw=2, label="lesion")
+            if name != "distance from the intact path":
+                axis.axvline(found.value(name, "intact"), color=INK, lw=1, ls="--", label="intact")
+            axis.set(xlabel=label, ylabel="sets")
+            p = found.value(name, "p")
+            panel(axis, letter, title if np.isnan(p) else f"{title}, p = {p:.2g}")
+        axes[0].margins(y=0.35)  # room for the legend
+        axes[0].legend(fontsize=7.5)
+        told = ", ".join(f"{name} {found.value(name):.3g} ({found.value(name, 'control'):.3g})" for name in names)
+        return [
+            finished(
+                drawing,
+                title="Lesion in quiescence.",
+                caption=f"{len(found.units)} units lesioned while the network runs without input, beside "
+                f"{len(found.controls.sets)} matched sets, from the same starts and with the same noise.",
+                alt=f"Three histograms over matched sets. Of the lesion, and the mean of its controls: {told}.",
             )
         ]

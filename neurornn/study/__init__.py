@@ -37,6 +37,8 @@ from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.pruning import PruningStudy as PruningStudy
 from neurornn.study.pruning_table import PruningTable as PruningTable
+from neurornn.study.quiet_lesion import QuietLesion as QuietLesion
+from neurornn.study.quiet_lesion import quiet_lesion as quiet_lesion
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.remapping import RemappingStudy as RemappingStudy
 from neurornn.study.resting import RestStudy as RestStudy

@@ -14,6 +14,7 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.dynamics import FixedPoints, Lyapunov, Map, Search, as_map, fixed_points, lyapunov, visited_states
 from neurornn.network import Network, Perturbs
+from neurornn.perturb.against import against
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
 from neurornn.perturb.experiment import Fitted, like_network, named, shared_noise
 from neurornn.perturb.lesion import Silence
@@ -38,9 +39,8 @@ class LesionDynamics:
     """A network's dynamics before and after a lesion. Made by `lesion_dynamics`.
 
     Args:
-        table: one row a quantity: `quantity`, `intact`, `lesion`, `control` (mean over controls), `low` and `high` (the
-            middle 95 % of them), `z`, `p` (two-sided: how often a control lies as far from their mean; NaN for fewer
-            than 199) and `controls`, how many there are.
+        table: one row a quantity, as `against` makes it: `quantity`, `intact`, `lesion`, `control`, `low`, `high`, `z`,
+            `p` and `controls`. Few controls have fixed points and exponents, and so these have no p.
         courses: one row a step: `time`, `distance`, `aligned`, `speed` and `intact_speed` (see `Course`), `noise` (the
             distance that another draw of the noise makes; NaN without noise), `control`, `control_low` and
             `control_high` (distances of the controls).
@@ -208,7 +208,7 @@ def lesion_dynamics(
                 progress=False,
             )
     numbers = [one.numbers() for one in found]
-    rows = [_row(name, *_reference(name, found[0]), [one[name] for one in numbers]) for name in numbers[0]]
+    rows = [against(name, *_reference(name, found[0]), [one[name] for one in numbers[1:]]) for name in numbers[0]]
     rows += _resting_rows(points) + _exponent_rows(exponents)
     plane, resting = _plane(intact, hurt[0], spared[0], valid, points)
     return LesionDynamics(
@@ -231,19 +231,6 @@ def steady(one: Perturbs) -> Perturbs:
 
 def _map(network: Network, act: Sequence[Perturbs]) -> Map:
     return as_map(network, surrogate=True, perturb=[steady(one) for one in act])
-
-
-def _row(name: str, intact: float, lesion: float, values: Sequence[float]) -> dict[str, object]:
-    """Return one row of the table; `values` are those of the lesion and then of its controls."""
-    null = np.array(values[1:], dtype=float)
-    null = null[np.isfinite(null)]
-    mean = float(null.mean()) if len(null) else np.nan
-    low, high = np.quantile(null, [0.025, 0.975]) if len(null) else (np.nan, np.nan)
-    spread = float(null.std(ddof=1)) if len(null) > 1 else np.nan
-    p = (1 + int((np.abs(null - mean) >= abs(lesion - mean)).sum())) / (1 + len(null)) if len(null) >= 199 else np.nan
-    z = (lesion - mean) / spread if spread > 0 else np.nan
-    told = {"quantity": name, "intact": intact, "lesion": lesion, "control": mean, "low": low, "high": high}
-    return {**told, "z": z, "p": p if np.isfinite(lesion) else np.nan, "controls": len(null)}
 
 
 def _reference(name: str, lesion: Course) -> tuple[float, float]:
@@ -273,7 +260,8 @@ def _resting_rows(points: Mapping[str, FixedPoints]) -> list[dict[str, object]]:
         "shift of the stable points": moved,
     }
     others = [one for name, one in points.items() if name != "intact"]
-    return [_row(name, f(points["intact"]), f(others[0]), [f(one) for one in others]) for name, f in told.items()]
+    before = points["intact"]
+    return [against(name, f(before), f(others[0]), [f(one) for one in others[1:]]) for name, f in told.items()]
 
 
 def _exponent_rows(exponents: Mapping[str, Lyapunov]) -> list[dict[str, object]]:
@@ -285,7 +273,8 @@ def _exponent_rows(exponents: Mapping[str, Lyapunov]) -> list[dict[str, object]]
         "largest exponent (1/s)": lambda one: 1e3 * one.largest,
         f"mean of {n} exponents (1/s)": lambda one: 1e3 * float(one.exponents.mean()),
     }
-    return [_row(name, f(exponents["intact"]), f(others[0]), [f(one) for one in others]) for name, f in told.items()]
+    before = exponents["intact"]
+    return [against(name, f(before), f(others[0]), [f(one) for one in others[1:]]) for name, f in told.items()]
 
 
 def _courses(found: Sequence[Course], loud: Course | None, dt: float) -> pd.DataFrame:
