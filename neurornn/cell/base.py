@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from neurornn import _check
 from neurornn._types import State
-from neurornn.cell.alteration import Altering, Change
+from neurornn.cell.alteration import Change
 from neurornn.cell.intervention import Intervention as Intervention
-from neurornn.cell.intervention import at_step
+from neurornn.cell.stepping import Stepping
 from neurornn.kernel import Noise, Read, numbers
 
 
@@ -202,33 +202,12 @@ class AbstractCell(nn.Module, ABC):
         weights: tuple[Tensor, ...] | None = None,
     ) -> Iterator[tuple[Tensor, State]]:
         """Take the steps of `loop`, and give what the units sent and the state after each of them."""
-        act = intervention if intervention is not None else Intervention()
-        altering = Altering(self, act, weights, x.shape[-3], x.shape[-2]) if act.alterations else None
-        weights = self.altered(act, weights) if altering is None else None
-        acting = [one.begin() for one in act.live]
-        sent = act.sent(self.activity(state), -1)
-        for one in acting:
-            sent = one.sent(sent, -1)
-        if altering is not None:
-            altering.look(sent, -1)
+        run = Stepping(self, state, intervention, x.shape[-2], weights)
         inputs = x.unbind(-2)
         noises = noise.unbind(-2) if noise is not None else (None,) * len(inputs)
-        for t, (x_t, noise_t) in enumerate(zip(inputs, noises, strict=True)):
-            current = at_step(act.current, t)
-            for one in acting:
-                added = one.current(t)
-                if added is not None:
-                    current = added if current is None else current + added
-            if altering is None:
-                activity, state = self.step(x_t, state, noise_t, sent=sent, current=current, weights=weights)
-            else:
-                activity, state = altering.step(x_t, state, noise_t, sent=sent, current=current, t=t)
-            sent = act.sent(activity, t)
-            for one in acting:
-                sent = one.sent(sent, t)
-            if altering is not None:
-                altering.look(sent, t)
-            yield sent, state
+        for x_t, noise_t in zip(inputs, noises, strict=True):
+            sent = run.step(x_t, noise_t)
+            yield sent, run.state
 
     def altered(self, act: Intervention, weights: tuple[Tensor, ...] | None = None) -> tuple[Tensor, ...]:
         """Return `weights()`, or others, as an intervention cuts them all the while, with the constants it changes."""

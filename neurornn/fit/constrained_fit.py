@@ -18,7 +18,7 @@ from neurornn.fit.activity import scaled
 from neurornn.fit.build import build
 from neurornn.fit.checkpoint import read_checkpoint, write_checkpoint
 from neurornn.fit.targets import RateTrials
-from neurornn.network import Network
+from neurornn.network import Network, Perturbs
 from neurornn.statistics.scores import known_correlation
 
 FILE = "constrained.safetensors"
@@ -146,13 +146,18 @@ class ConstrainedFit:
 
     @torch.no_grad()
     def predict(
-        self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials, *, network: Network | None = None
+        self,
+        which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials,
+        *,
+        network: Network | None = None,
+        perturb: Sequence[Perturbs] = (),
     ) -> Float[np.ndarray, "some bin unit"]:
         """Return what the network does by itself (free-running) from the recorded rates of each trial's first bin.
 
         Args:
             which: trials of the fit, or other trials of the same neurons.
-            network: another network in its place: an untrained one, say, or a lesioned one.
+            network: another network in its place: an untrained one, say.
+            perturb: what is done to the network meanwhile, whose step `k` makes bin `k + 1`; nothing stacked.
 
         Returns:
             Hz; the first bin of each trial is the recorded one.
@@ -162,20 +167,28 @@ class ConstrainedFit:
         assert isinstance(cell, LeakyRate)
         given = scaled(cell, trials, self.scale)
         inputs, state = (torch.from_numpy(part).to(ran.readout) for part in (given.inputs[:, 1:], given.state))
-        later = ran(inputs, state=(state,)).outputs.double().numpy()
+        later = ran(inputs, state=(state,), perturb=perturb).outputs.double().numpy()
+        if later.ndim != 3:
+            _check.fail("ConstrainedFit", "perturb", "one perturbation at a time", "a stack", "Predict one by one.")
         return np.concatenate([trials.rates[:, :1], later], axis=1)
 
     def score(
-        self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials, *, network: Network | None = None
+        self,
+        which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials,
+        *,
+        network: Network | None = None,
+        perturb: Sequence[Perturbs] = (),
     ) -> RateScores:
         """Return how much of some trials' rates the free-running network explains.
 
         Args:
             which: trials of the fit, or other trials of the same neurons.
             network: another network in its place.
+            perturb: what is done to it meanwhile.
         """
         trials = self._asked(which)
-        return score_trials(trials.rates, self.predict(trials, network=network), self.null, self.units)
+        said = self.predict(trials, network=network, perturb=perturb)
+        return score_trials(trials.rates, said, self.null, self.units)
 
     def baselines(self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials) -> dict[str, RateScores]:
         """Return what simpler predictions explain of the same trials: the nulls to be named beside `score`.
