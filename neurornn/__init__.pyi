@@ -159,6 +159,9 @@ from .fit import build as build
 from .fit import describe as describe
 from .fit import Relearning as Relearning
 from .fit import relearn as relearn
+from .fit import lesion_constrained as lesion_constrained
+from .fit import lesion_encoding as lesion_encoding
+from .fit import lesion_latent as lesion_latent
 from .fit import train as train
 from .fit import train_agent as train_agent
 from .kernel import backend as backend

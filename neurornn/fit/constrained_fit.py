@@ -18,7 +18,7 @@ from neurornn.fit.activity import scaled
 from neurornn.fit.build import build
 from neurornn.fit.checkpoint import read_checkpoint, write_checkpoint
 from neurornn.fit.targets import RateTrials
-from neurornn.network import Network, Perturbs
+from neurornn.network import Network, Perturbs, Run
 from neurornn.statistics.scores import known_correlation
 
 FILE = "constrained.safetensors"
@@ -162,15 +162,23 @@ class ConstrainedFit:
         Returns:
             Hz; the first bin of each trial is the recorded one.
         """
-        trials, ran = self._asked(which), self.network if network is None else network
-        cell = ran.cell
-        assert isinstance(cell, LeakyRate)
-        given = scaled(cell, trials, self.scale)
-        inputs, state = (torch.from_numpy(part).to(ran.readout) for part in (given.inputs[:, 1:], given.state))
-        later = ran(inputs, state=(state,), perturb=perturb).outputs.double().numpy()
+        trials = self._asked(which)
+        later = self._ran(trials, self.network if network is None else network, perturb).outputs.double().numpy()
         if later.ndim != 3:
             _check.fail("ConstrainedFit", "perturb", "one perturbation at a time", "a stack", "Predict one by one.")
         return np.concatenate([trials.rates[:, :1], later], axis=1)
+
+    def run(self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials) -> Float[np.ndarray, "some bin unit"]:
+        """Return the activity of all units in the free-running network, from the second bin of each trial on."""
+        return self._ran(self._asked(which), self.network, ()).activity.double().numpy()
+
+    @torch.no_grad()
+    def _ran(self, trials: RateTrials, network: Network, perturb: Sequence[Perturbs]) -> Run:
+        cell = network.cell
+        assert isinstance(cell, LeakyRate)
+        given = scaled(cell, trials, self.scale)
+        inputs, state = (torch.from_numpy(part).to(network.readout) for part in (given.inputs[:, 1:], given.state))
+        return network(inputs, state=(state,), perturb=perturb)
 
     def score(
         self,

@@ -23,13 +23,14 @@ class Inferred(NamedTuple):
     """What a latent model makes of some windows.
 
     `expected` counts (window, bin, out); `factors` (window, bin, factor); `inputs` (window, bin, input), inferred and
-    empty without a controller; `kl`, summed, in nats.
+    empty without a controller; `kl`, summed, in nats; `activity` (window, bin, unit), what the generator sends.
     """
 
     expected: Tensor
     factors: Tensor
     inputs: Tensor
     kl: Tensor
+    activity: Tensor
 
 
 class SequentialLatent(nn.Module):
@@ -144,7 +145,7 @@ class SequentialLatent(nn.Module):
             kl = kl + more
         factors = states @ self.to_factors.mT
         expected = torch.exp((factors @ self.to_rates.mT + self.bias).clamp(max=STEEPEST))
-        return Inferred(expected, factors, inputs, kl)
+        return Inferred(expected, factors, inputs, kl, states)
 
     def _act(self, perturb: Sequence[Perturbs], n_windows: int, n_bins: int) -> Intervention | None:
         """Return perturbations of the generator as one intervention, or refuse."""

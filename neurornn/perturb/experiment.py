@@ -111,27 +111,83 @@ def lesion(
     with torch.no_grad():
         given = given.to(network.device)
         noise = shared_noise(network, given, seed + 1)
-        matched = Controls.none(chosen)
+        features = None
         if controls and chosen:
             intact = network(given.inputs.to(network.readout), start=like_network(given.start, network), noise=noise)
             features = unit_features(network, intact, given.mask.cpu().numpy())
-            matched = matched_controls(
-                features, chosen, n_sets=controls, matched_on=matched_on, overlap=overlap, seed=seed
-            )
-        dosed = dose_sets(network.n_units, doses, draws, seed)
-        sets: list[Sequence[int]] = [(), chosen, *matched.sets.tolist(), *dosed["units"]]
-        place = {one: k for k, one in enumerate(dict.fromkeys(tuple(one) for one in sets))}
-        members = [perturbation(one).during(given) for one in place]
-        each = paired_scores(network, task, given, members, noise=noise, chunk=chunk)
-        # The same units are run once: rows of one batched product may round apart in their last bit.
-        scores = each[[place[tuple(one)] for one in sets]]
+
+    def scored(members: Sequence[AbstractPerturbation]) -> np.ndarray:
+        timed = [one.during(given) for one in members]
+        return paired_scores(network, task, given, timed, noise=noise, chunk=chunk)
+
+    told = {"score_name": task.score_name, "higher_is_better": task.higher_is_better}
+    asked = {"controls": controls, "matched_on": matched_on, "overlap": overlap, "doses": doses, "draws": draws}
+    return weigh(scored, chosen, network.n_units, features, perturbation=perturbation, seed=seed, **told, **asked)
+
+
+def weigh(
+    scored: Callable[[Sequence[AbstractPerturbation]], np.ndarray],
+    units: Units,
+    n_units: int,
+    features: pd.DataFrame | None = None,
+    *,
+    perturbation: Callable[[Sequence[int]], AbstractPerturbation] = Silence,
+    controls: int = 999,
+    matched_on: Sequence[str] = ("n", "rate", "out_norm"),
+    overlap: bool = False,
+    doses: Sequence[float] = (),
+    draws: int = 20,
+    score_name: str = "score",
+    higher_is_better: bool = True,
+    seed: int = 0,
+) -> LesionTable:
+    """Weigh a lesion of anything that can be scored under a perturbation, as `lesion` does for a network and its task.
+
+    Args:
+        scored: takes perturbations and returns scores `(perturbation, part)`, of the same trials or blocks of held-out
+            data for each; the score is the mean over parts.
+        units: the units to lesion.
+        n_units: how many units there are.
+        features: one row a unit, what controls are matched in; they match in number alone where absent.
+        perturbation: what is done to the units, made from them.
+        controls: how many control sets; 0 for none, or 199 and above.
+        matched_on: columns of `features`.
+        overlap: whether a lesion of more than half of the units is held against random ones of all units.
+        doses: fractions of all units that are lesioned at random.
+        draws: how many random sets for each dose.
+        score_name: what the score measures, with its unit.
+        higher_is_better: whether a larger score is better.
+        seed: of controls, doses and the bootstrap.
+
+    Example:
+        >>> import numpy as np
+        >>> from neurornn.perturb import weigh
+        >>> worth = np.array([1.0, *np.zeros(29)])
+        >>> def scored(members):
+        ...     return np.array([[1 - worth[list(one.units)].sum()] for one in members])
+        >>> weigh(scored, [0], 30).effect
+        -1.0
+    """
+    chosen = tuple(sorted(unit_tuple("weigh", units)))
+    within("weigh", chosen, n_units)
+    _check_sizes(controls, doses, draws, None)
+    matched, known = Controls.none(chosen), features if features is not None else pd.DataFrame(index=range(n_units))
+    if controls and chosen:
+        names = matched_on if features is not None else ("n",)
+        matched = matched_controls(known, chosen, n_sets=controls, matched_on=names, overlap=overlap, seed=seed)
+    dosed = dose_sets(n_units, doses, draws, seed)
+    sets: list[Sequence[int]] = [(), chosen, *matched.sets.tolist(), *dosed["units"]]
+    place = {one: k for k, one in enumerate(dict.fromkeys(tuple(one) for one in sets))}
+    # The same units are run once: rows of one batched product may round apart in their last bit.
+    each = scored([perturbation(one) for one in place])
+    scores = each[[place[tuple(one)] for one in sets]]
     n_controls = len(matched.sets)
     return LesionTable(
-        score_name=task.score_name,
-        higher_is_better=task.higher_is_better,
+        score_name=score_name,
+        higher_is_better=higher_is_better,
         perturbation=named(perturbation(chosen)),
         units=chosen,
-        n_units=network.n_units,
+        n_units=n_units,
         intact=scores[0],
         lesion=scores[1],
         controls=matched,
