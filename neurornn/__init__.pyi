@@ -293,6 +293,7 @@ from .study import quiet_lesion as quiet_lesion
 from .study import balanced_state as balanced_state
 from .study import StimulationTest as StimulationTest
 from .study import parity as parity
+from .study import stimulated_rates as stimulated_rates
 from .study import stimulation_test as stimulation_test
 from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
@@ -317,6 +318,7 @@ from .perturb import Drop as Drop
 from .perturb import During as During
 from .perturb import Epoch as Epoch
 from .perturb import Freeze as Freeze
+from .perturb import Intervals as Intervals
 from .perturb import InTrials as InTrials
 from .perturb import LesionExperiment as LesionExperiment
 from .perturb import LesionMatrix as LesionMatrix
@@ -341,6 +343,7 @@ from .perturb import lesion_matrix as lesion_matrix
 from .perturb import matched_subspaces as matched_subspaces
 from .perturb import task_variance as task_variance
 from .perturb import unit_lesions as unit_lesions
+from .perturb import weigh as weigh
 from .perturb import variance_clusters as variance_clusters
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate

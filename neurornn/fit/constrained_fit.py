@@ -208,7 +208,7 @@ class ConstrainedFit:
         trials = self._asked(which)
         last = np.roll(np.arange(trials.n_trials), -1)
         said = {
-            "untrained": self.predict(trials, network=self._untrained()),
+            "untrained": self.predict(trials, network=self.untrained(self.seed)),
             "persistence": np.broadcast_to(trials.rates[:, :1], trials.rates.shape),
         }
         if trials.n_trials > 1:
@@ -217,8 +217,9 @@ class ConstrainedFit:
             said["mean course"] = np.broadcast_to(self._course(trials.rates.shape[1]), trials.rates.shape)
         return {name: score_trials(trials.rates, one, self.null, self.units) for name, one in said.items()}
 
-    def _untrained(self) -> Network:
-        made = self.network.untrained(self.seed)
+    def untrained(self, seed: int) -> Network:
+        """Return the same network with fresh weights, read out in the same rates."""
+        made = self.network.untrained(seed)
         with torch.no_grad():
             made.readout.copy_(self.network.readout)
         return made

@@ -15,6 +15,7 @@ from neurornn.encoding import StimulusNetwork
 from neurornn.encoding.chunks import batch, chunks
 from neurornn.fit.constrained_fit import ConstrainedFit
 from neurornn.fit.encoding_fit import EncodingFit
+from neurornn.fit.targets import RateTrials
 from neurornn.latent import LatentFit
 from neurornn.latent.fit import windows
 from neurornn.network import Network, Run
@@ -165,10 +166,14 @@ def lesion_constrained(
     def scored(members: Sequence[AbstractPerturbation]) -> np.ndarray:
         return np.stack([shares(fit.predict(trials, perturb=[one])) for one in members])
 
-    sent = torch.from_numpy(fit.run(trials))[torch.from_numpy(np.isfinite(trials.rates[:, 1:]).any(axis=2))]
-    features = _features(fit.network.cell, fit.network.readout, sent)
     told = {"score_name": "explained variance of held-out trials", "controls": controls, "matched_on": matched_on}
-    return weigh(scored, units, fit.network.n_units, features, **told, **settings)
+    return weigh(scored, units, fit.network.n_units, run_features(fit, trials), **told, **settings)
+
+
+def run_features(fit: ConstrainedFit, trials: RateTrials) -> pd.DataFrame:
+    """Return what units of a data-constrained network can be matched on, of its free run through some trials."""
+    sent = torch.from_numpy(fit.run(trials))[torch.from_numpy(np.isfinite(trials.rates[:, 1:]).any(axis=2))]
+    return _features(fit.network.cell, fit.network.readout, sent)
 
 
 def _bits(counts: np.ndarray, rates: np.ndarray, null: np.ndarray, dt: float) -> np.ndarray:

@@ -36,6 +36,7 @@ from neurornn.perturb.schedule import AbstractWhen as AbstractWhen
 from neurornn.perturb.schedule import Always as Always
 from neurornn.perturb.schedule import During as During
 from neurornn.perturb.schedule import Epoch as Epoch
+from neurornn.perturb.schedule import Intervals as Intervals
 from neurornn.perturb.schedule import InTrials as InTrials
 from neurornn.perturb.schedule import OnTrials as OnTrials
 from neurornn.perturb.subspace import RemoveSubspace as RemoveSubspace

@@ -50,6 +50,7 @@ from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
 from neurornn.study.stimulation import StimulationTest as StimulationTest
+from neurornn.study.stimulation import stimulated_rates as stimulated_rates
 from neurornn.study.stimulation import stimulation_test as stimulation_test
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy

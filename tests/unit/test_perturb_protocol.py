@@ -203,7 +203,7 @@ TEST = animal(np.arange(12) % 3 == 0)
         ),
         (
             lambda: stimulation_test(TEST[1], TEST[0], [], stimulated="opto"),
-            r"`stimulated` must be a column of the rec",
+            r"`stimulated` must be a column of the recording's trials, or the name",
         ),
         (
             lambda: stimulation_test(TEST[1], TEST[0], [Current([0], 1.0)]).explained("hurt"),
