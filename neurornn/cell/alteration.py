@@ -79,10 +79,7 @@ class Alteration:
         def own(whole: Tensor | None, ndim: int) -> Tensor | None:
             return whole[place] if whole is not None and whole.ndim > ndim else whole
 
-        constants = {
-            name: tuple(part[place, 0] if part.ndim > 1 else part for part in pair)
-            for name, pair in self.constants.items()
-        }
+        constants = of_member(self.constants, place)
         return replace(self, synapses=own(self.synapses, 2), afferents=own(self.afferents, 2), constants=constants)
 
     def weighed(self, cell: "AbstractCell", weights: Weights, strength: float) -> Weights:
@@ -100,6 +97,15 @@ class Alteration:
         }
         weights = (w_in, w_rec, *own)
         return cell.retuned(weights, changed) if changed else weights
+
+
+def of_member(constants: Mapping[str, Change], place: int) -> dict[str, Change]:
+    """Return the changes of constants of one member of a stack, whose shapes are `(stack, 1, unit)` or `(unit,)`."""
+
+    def own(part: Tensor) -> Tensor:
+        return part[place, 0] if part.ndim > 1 else part
+
+    return {name: (own(scale), own(shift)) for name, (scale, shift) in constants.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neurornn import _check
-from neurornn.cell.alteration import Alteration, Change, StackedAlterations
+from neurornn.cell.alteration import Alteration, Change, StackedAlterations, of_member
 
 
 @runtime_checkable
@@ -136,22 +136,22 @@ class Intervention:
 
     def member(self, place: int) -> "Intervention":
         """Return what is done to units and weights in one member of a stack, but for what is live."""
-        ndims = {"gain": 3, "offset": 3, "current": 3, "synapses": 2, "afferents": 2}
-        ndims |= {"resting_gain": 2, "resting_offset": 2}
 
-        def own(name: str) -> Tensor | None:
-            whole: Tensor | None = getattr(self, name)
-            return whole[place] if whole is not None and whole.ndim > ndims[name] else whole
+        def own(whole: Tensor | None, ndim: int) -> Tensor | None:
+            return whole[place] if whole is not None and whole.ndim > ndim else whole
 
-        alterations = []
+        alterations: list[Alteration] = []
         for one in self.alterations:
             alterations += one.members[place] if isinstance(one, StackedAlterations) else (one.member(place),)
         return Intervention(
-            **{name: own(name) for name in ndims},
-            constants={
-                name: (scale[place, 0] if scale.ndim > 1 else scale, shift[place, 0] if shift.ndim > 1 else shift)
-                for name, (scale, shift) in self.constants.items()
-            },
+            gain=own(self.gain, 3),
+            offset=own(self.offset, 3),
+            current=own(self.current, 3),
+            synapses=own(self.synapses, 2),
+            afferents=own(self.afferents, 2),
+            resting_gain=own(self.resting_gain, 2),
+            resting_offset=own(self.resting_offset, 2),
+            constants=of_member(self.constants, place),
             alterations=tuple(alterations),
         )
 

@@ -46,12 +46,12 @@ def _distances(axis: Any, found: LesionDynamics) -> None:
     table = found.courses
     time = table["time"]
     _shaded(axis, found)
-    if table["control"].notna().any():
+    if np.isfinite(table["control"].to_numpy(dtype=float)).any():
         axis.fill_between(time, table["control_low"], table["control_high"], color=NULL, alpha=0.35, lw=0)
         axis.plot(time, table["control"], color=NULL, label="controls")
     axis.plot(time, table["distance"], color=MODEL, label="lesion")
     axis.plot(time, table["aligned"], color=MODEL, ls="--", lw=1.2, label="lesion, aligned")
-    if table["noise"].notna().any():
+    if np.isfinite(table["noise"].to_numpy(dtype=float)).any():
         axis.plot(time, table["noise"], color=INK, ls=":", lw=1.2, label="other noise")
     axis.set(xlabel="time in trial (ms)", ylabel="distance", ylim=(0, None))
     axis.legend(fontsize=8)
@@ -91,6 +91,8 @@ def _exponents(axis: Any, found: LesionDynamics) -> None:
 
 def _shaded(axis: Any, found: LesionDynamics) -> None:
     """Shade when the perturbation held, where that is the same in every trial."""
-    if len(found.held) and (found.held.groupby("trial").size() == 1).all() and found.held["start"].nunique() == 1:
-        first = found.held.iloc[0]
-        axis.axvspan(float(first["start"]), float(first["stop"]), color=NULL, alpha=0.18, lw=0)
+    if found.held.empty:
+        return
+    edges = found.held[["start", "stop"]].to_numpy(dtype=float)
+    if len(edges) == len(set(found.held["trial"])) and (edges == edges[0]).all():
+        axis.axvspan(*edges[0], color=NULL, alpha=0.18, lw=0)

@@ -118,7 +118,9 @@ def course(
 def release_of(perturb: Sequence[Perturbs], trials: Trials) -> tuple[int, ...] | None:
     """Return the first step of each trial after all perturbations have ended; `None` where one holds to its end."""
     held = windows(perturb, trials.n_trials, trials.n_steps, trials.dt)
-    last = held.groupby("trial")["stop"].max().reindex(range(trials.n_trials)).to_numpy(dtype=float)
+    last = np.full(trials.n_trials, np.inf)  # a trial without a window has no end of one
+    for trial, stop in held.groupby("trial")["stop"].max().items():
+        last[int(str(trial))] = stop
     steps = np.round(last / trials.dt)
     assert trials.valid is not None
     ends = trials.valid.sum(dim=1).cpu().numpy()

@@ -84,7 +84,7 @@ class LesionDynamics:
     @property
     def checklist(self) -> dict[str, str]:
         """What this says to lines of the reviewer's checklist, by key."""
-        n = int(self.table["controls"].max())
+        n = int(self.table["controls"].to_numpy(dtype=int).max())
         known = {
             "generalisation": "dynamics under a lesion: courses on the same trials and noise, fixed points, exponents."
         }
