@@ -147,7 +147,7 @@ moved = nr.lesion_dynamics(
     trials=48,
     searched=1,
     steps=200,
-    search=nr.Search(n_seeds=16, adam_steps=300),
+    search=nr.Search(n_seeds=32, adam_steps=800),
     progress=False,
 )
 nr.figures(moved)[0]

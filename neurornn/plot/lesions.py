@@ -1,5 +1,6 @@
 """Drawings of lesions task by task, in combination, over networks and for good, and of stimulated trials."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -206,13 +207,14 @@ def _(found: LesionResults) -> list[Figure]:
 @figures.register
 def _(found: StimulationTest) -> list[Figure]:
     table = found.frame()
-    with canvas(5.0, 2.8) as drawing:
+    with canvas(1.6 + 1.25 * len(table), 3.0) as drawing:
         axis = drawing.subplots()
         places = np.arange(len(table))
         axis.bar(places - 0.2, table["without"], 0.38, color=NULL, label="held out, without stimulation")
         axis.bar(places + 0.2, table["explained"], 0.38, color=MODEL, label="stimulated")
         axis.axhline(0, color=INK, lw=0.8)
-        axis.set_xticks(places, [wrapped(str(one)) for one in table["condition"]], fontsize=8)
+        names = [textwrap.fill(str(one), 14) for one in table["condition"]]
+        axis.set_xticks(places, names, fontsize=8)
         axis.set(
             ylabel="explained variance",
             ylim=(min(0.0, max(-1.0, float(table["explained"].to_numpy(dtype=float).min()))), 1.05),
@@ -222,7 +224,8 @@ def _(found: StimulationTest) -> list[Figure]:
             finished(
                 drawing,
                 title="Trials with stimulation, from a fit to those without.",
-                caption="Variance of the neurons about their training mean that each network explains.",
+                caption="Variance of the neurons about their training mean that each network explains; what is worse "
+                "than -1 is cut off.",
                 alt=", ".join(f"{row['condition']} {row['explained']:.2f}" for row in _records(table)),
             )
         ]

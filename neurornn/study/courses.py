@@ -118,9 +118,9 @@ def course(
 def release_of(perturb: Sequence[Perturbs], trials: Trials) -> tuple[int, ...] | None:
     """Return the first step of each trial after all perturbations have ended; `None` where one holds to its end."""
     held = windows(perturb, trials.n_trials, trials.n_steps, trials.dt)
-    last = np.full(trials.n_trials, np.inf)  # a trial without a window has no end of one
-    for trial, stop in held.groupby("trial")["stop"].max().items():
-        last[int(str(trial))] = stop
+    last = np.full(trials.n_trials, -np.inf)
+    np.maximum.at(last, held["trial"].to_numpy(dtype=int), held["stop"].to_numpy(dtype=float))
+    last = np.where(np.isfinite(last), last, np.inf)  # a trial without a window has no end of one
     steps = np.round(last / trials.dt)
     assert trials.valid is not None
     ends = trials.valid.sum(dim=1).cpu().numpy()
