@@ -17,7 +17,8 @@ from neurornn import AbstractTask, LeakyRate, Network, Silence, Trials, generato
 from neurornn.kernel import backend
 from neurornn.perturb import Scale, paired_scores
 
-UNITS, TRIALS, STEPS, LESIONS, BLOCK = 256, 64, 100, 1000, 20
+UNITS, TRIALS, STEPS, LESIONS, BLOCK = 256, 64, 100, 1000, 64
+SIZES = (1, 4, 16, 64)
 PATH = Path(__file__).with_suffix(".json")
 
 
@@ -51,7 +52,7 @@ def members(n: int) -> list[Silence | Scale]:
     return [Scale([k % UNITS], gains[k // UNITS % len(gains)]) for k in range(n)]
 
 
-def contestants(n: int) -> dict[str, Step]:
+def contestants(n: int, sizes: Sequence[int] = ()) -> dict[str, Step]:
     """Return ways to run `n` lesions: in one call, one by one by the same kernel, and one by one step by step."""
     network = Network(LeakyRate(3, UNITS, tau=100.0, dt=20.0), 3)
     task = Given()
@@ -71,16 +72,25 @@ def contestants(n: int) -> dict[str, Step]:
 
         return run
 
-    return {"one call": together, "loop, kernel": apart(every, backend().name), "loop, steps": apart(every, "loop")}
+    def in_stacks(size: int) -> Step:
+        return lambda: paired_scores(network, task, trials, every, chunk=size)
+
+    stacks = {f"one call, {size} at a time": in_stacks(size) for size in sizes}
+    return stacks | {
+        "one call": together,
+        "loop, kernel": apart(every, backend().name),
+        "loop, steps": apart(every, "loop"),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lesions", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds; every contestant runs once in each")
     parser.add_argument("--whole", action="store_true", help="the thousand in one call too, once")
+    parser.add_argument("--sizes", action="store_true", help="stacks of other sizes, too")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    taken = in_turns(contestants(BLOCK), rounds=asked.rounds, cpu_time=True)
+    taken = in_turns(contestants(BLOCK, SIZES if asked.sizes else ()), rounds=asked.rounds, cpu_time=True)
     found: dict[str, object] = {
         "machine": machine(),
         "what": f"{BLOCK} lesions of a network of {UNITS} units on {TRIALS} trials of {STEPS} steps, processor time of "

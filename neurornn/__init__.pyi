@@ -159,6 +159,9 @@ from .fit import build as build
 from .fit import describe as describe
 from .fit import Relearning as Relearning
 from .fit import relearn as relearn
+from .fit import lesion_constrained as lesion_constrained
+from .fit import lesion_encoding as lesion_encoding
+from .fit import lesion_latent as lesion_latent
 from .fit import train as train
 from .fit import train_agent as train_agent
 from .kernel import backend as backend
@@ -283,10 +286,19 @@ from .energy import drives as drives
 from .energy import spent as spent
 from .energy import synaptic_operations as synaptic_operations
 
+# Dynamics before and after a lesion
+from .study import LesionDynamics as LesionDynamics
+from .study import lesion_dynamics as lesion_dynamics
+
+# Lesions while a network reactivates
+from .study import QuietLesion as QuietLesion
+from .study import quiet_lesion as quiet_lesion
+
 # Networks here and in brian2, and single neurons
 from .study import balanced_state as balanced_state
 from .study import StimulationTest as StimulationTest
 from .study import parity as parity
+from .study import stimulated_rates as stimulated_rates
 from .study import stimulation_test as stimulation_test
 from .statistics import coincidence_factor as coincidence_factor
 from .study import Gradient as Gradient
@@ -311,6 +323,7 @@ from .perturb import Drop as Drop
 from .perturb import During as During
 from .perturb import Epoch as Epoch
 from .perturb import Freeze as Freeze
+from .perturb import Intervals as Intervals
 from .perturb import InTrials as InTrials
 from .perturb import LesionExperiment as LesionExperiment
 from .perturb import LesionMatrix as LesionMatrix
@@ -335,6 +348,7 @@ from .perturb import lesion_matrix as lesion_matrix
 from .perturb import matched_subspaces as matched_subspaces
 from .perturb import task_variance as task_variance
 from .perturb import unit_lesions as unit_lesions
+from .perturb import weigh as weigh
 from .perturb import variance_clusters as variance_clusters
 from .reactivation import Reactivation as Reactivation
 from .reactivation import reactivate as reactivate

@@ -109,9 +109,9 @@ def drives(
         fix = "What the first step felt is not kept in a run. Use Network(scatter=None)."
         _check.fail("drives", "network.scatter", "absent", network.scatter, fix)
     act = act if act is not None else Intervention()
-    if act.live or act.constants:
+    if act.live or act.constants or act.alterations:
         must = "of gains, clamps, currents, cuts and edited inputs"
-        fix = "Closed loops, mixed units and changed constants leave drives that a run does not tell."
+        fix = "Closed loops, mixed units, changed constants and cuts in a window leave drives that a run does not tell."
         _check.fail("drives", "act", must, "another perturbation", fix)
     start = None if trials.start is None else trials.start.to(activity)
     first = act.sent(cell.activity(network.initial(trials.n_trials, start)), -1)

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from neurornn import _check
 from neurornn._types import State, generator, recorded
 from neurornn.cell.base import AbstractCell, Intervention
-from neurornn.cell.intervention import Affine, Change
+from neurornn.cell.intervention import then
 from neurornn.cell.law import Uniform
 from neurornn.cell.noise import AbstractNoise, GaussianNoise
 from neurornn.cell.parallel import Newton, Solved, in_parallel
@@ -277,6 +277,31 @@ class Network(nn.Module):
         spikes = activity if self.spiking and (act is None or (act.offset is None and not act.live)) else None
         return Run(outputs, activity, state, self.dt, self.heads, spikes, potentials, solved)
 
+    def answers(
+        self,
+        inputs: Float[Tensor, "trial time in"],
+        *,
+        start: Float[Tensor, "trial start"] | None = None,
+        perturb: Sequence[Perturbs] | Intervention = (),
+        noise: Float[Tensor, "trial time unit"] | Noise | None = None,
+    ) -> Float[Tensor, "*stack trial time out"]:
+        """Return the outputs of `forward` and nothing else: for thousands of lesions, whose activity nobody keeps.
+
+        Args:
+            inputs: what the network sees.
+            start: what the encoder is told.
+            perturb: what is done to the network meanwhile.
+            noise: the very numbers to add; none where absent.
+        """
+        act = perturb if isinstance(perturb, Intervention) else combine(perturb, self, *inputs.shape[:2])
+        if not isinstance(self.reading, Instant) or self.scatter is not None or act is None or act.empty:
+            return self(inputs, start=start, noise=noise, perturb=perturb).outputs
+        state = self.initial(len(inputs), start)
+        if act.n_stack:
+            state = tuple(part.expand(act.n_stack, *part.shape) for part in state)
+        read = {"readout": self.readout, "shift": self.readout_bias}
+        return self.cell.answers(act.seen(inputs), state, noise, intervention=act, **read)
+
     def draw_noise(self, n_trials: int, n_steps: int, generator: torch.Generator) -> Tensor | Noise | None:
         """Return the network's own noise for a whole batch, `(trial, time, unit)`; `None` where it has none."""
         return self._noise(None, (n_trials, n_steps, self.n_units), generator)
@@ -324,49 +349,6 @@ def combine(perturb: Sequence[Perturbs], network: Network, n_trials: int, n_step
         this = one.intervention(network, n_trials, n_steps)
         whole = this if whole is None else then(whole, this)
     return whole
-
-
-def then(first: Intervention, second: Intervention) -> Intervention:
-    """Return `first` followed by `second`: gains and cuts multiply, currents add, what is live keeps its order."""
-    if first.n_stack and second.n_stack and first.n_stack != second.n_stack:
-        _check.fail("Network", "perturb", f"stacked {first.n_stack} deep, or not at all", second.n_stack)
-    if first.live and (second.gain is not None or second.offset is not None):
-        timed = {name: getattr(second, name) for name in ("gain", "offset", "resting_gain", "resting_offset")}
-        blank = dict.fromkeys(timed)
-        second = replace(second, **blank, live=(Affine(Intervention(**timed)), *second.live))
-    return Intervention(
-        gain=_product(first.gain, second.gain),
-        offset=_sum(_scaled(first.offset, second.gain), second.offset),
-        current=_sum(first.current, second.current),
-        synapses=_product(first.synapses, second.synapses),
-        afferents=_product(first.afferents, second.afferents),
-        resting_gain=_product(first.resting_gain, second.resting_gain),
-        resting_offset=_sum(_scaled(first.resting_offset, second.resting_gain), second.resting_offset),
-        n_stack=max(first.n_stack, second.n_stack),
-        live=(*first.live, *second.live),
-        edits=(*first.edits, *second.edits),
-        constants=_changed(first.constants, second.constants),
-    )
-
-
-def _changed(first: Mapping[str, Change], second: Mapping[str, Change]) -> dict[str, Change]:
-    both = dict(first)
-    for name, (scale, shift) in second.items():
-        before = both.get(name)
-        both[name] = (scale, shift) if before is None else (before[0] * scale, before[1] * scale + shift)
-    return both
-
-
-def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    return b if a is None else a if b is None else a * b
-
-
-def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    return b if a is None else a if b is None else a + b
-
-
-def _scaled(a: Tensor | None, gain: Tensor | None) -> Tensor | None:
-    return a if a is None or gain is None else a * gain
 
 
 def rebuilt(module: Any, seed: int) -> Any:

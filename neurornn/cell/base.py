@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from neurornn import _check
 from neurornn._types import State
-from neurornn.cell.intervention import Change, at_step
+from neurornn.cell.alteration import Change
 from neurornn.cell.intervention import Intervention as Intervention
+from neurornn.cell.stepping import Stepping
 from neurornn.kernel import Noise, Read, numbers
 
 
@@ -129,15 +130,48 @@ class AbstractCell(nn.Module, ABC):
         outputs, activity, after = self._sequence(x, state, noise, intervention, Read(readout, shift))
         return functional.linear(activity, readout, shift) if outputs is None else outputs, activity, after
 
+    def runs_whole(self) -> bool:
+        """Whether a kernel runs sequences whole here, also what is done to units meanwhile, and reads them out."""
+        return False
+
+    def answers(
+        self,
+        x: Float[Tensor, "*#stack trial time in"],
+        state: State,
+        noise: Float[Tensor, "*#stack trial time unit"] | Noise | None = None,
+        *,
+        readout: Float[Tensor, "out unit"],
+        shift: Float[Tensor, " out"] | None = None,
+        intervention: Intervention | None = None,
+    ) -> Float[Tensor, "*stack trial time out"]:
+        """Return the outputs of `read_out` alone: what the units sent goes nowhere, where a kernel can do without.
+
+        Args:
+            x: as `read_out` takes it, and all the others.
+            state: the state before the first step.
+            noise: noise of each step.
+            readout: weights from what the units sent to the outputs.
+            shift: what is added to the outputs.
+            intervention: what is done to the units meanwhile.
+        """
+        outputs, activity, _ = self._sequence(x, state, noise, intervention, Read(readout, shift, alone=True))
+        return functional.linear(activity, readout, shift) if outputs is None else outputs
+
     def _sequence(
-        self, x: Tensor, state: State, noise: Tensor | Noise | None, act: Intervention | None, read: Read | None
+        self,
+        x: Tensor,
+        state: State,
+        noise: Tensor | Noise | None,
+        act: Intervention | None,
+        read: Read | None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> tuple[Tensor | None, Tensor, State]:
         """Run all steps: here by the loop. A cell that the kernels know overrides it, and falls back to this.
 
         Returns:
             The outputs where a kernel made them, else `None`; then as `loop`.
         """
-        return None, *self.loop(x, state, numbers(noise, x), intervention=act)
+        return None, *self.loop(x, state, numbers(noise, x), intervention=act, weights=weights)
 
     def loop(
         self,
@@ -146,10 +180,14 @@ class AbstractCell(nn.Module, ABC):
         noise: Float[Tensor, "*#stack trial time unit"] | None = None,
         *,
         intervention: Intervention | None = None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> tuple[Float[Tensor, "*stack trial time unit"], State]:
-        """Take the steps one by one in Python: what `rollout` computes, in the plainest way."""
+        """Take the steps one by one in Python: what `rollout` computes, in the plainest way.
+
+        `weights` stand for the cell's own, as `weights()` gives them.
+        """
         kept, last = [], state
-        for sent, after in self.steps(x, state, noise, intervention=intervention):
+        for sent, after in self.steps(x, state, noise, intervention=intervention, weights=weights):
             kept.append(sent)
             last = after
         return torch.stack(kept, dim=-2), last
@@ -161,31 +199,19 @@ class AbstractCell(nn.Module, ABC):
         noise: Float[Tensor, "*#stack trial time unit"] | None = None,
         *,
         intervention: Intervention | None = None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> Iterator[tuple[Tensor, State]]:
         """Take the steps of `loop`, and give what the units sent and the state after each of them."""
-        act = intervention if intervention is not None else Intervention()
-        weights = self.altered(act)
-        acting = [one.begin() for one in act.live]
-        sent = act.sent(self.activity(state), -1)
-        for one in acting:
-            sent = one.sent(sent, -1)
+        run = Stepping(self, state, intervention, x.shape[-2], weights)
         inputs = x.unbind(-2)
         noises = noise.unbind(-2) if noise is not None else (None,) * len(inputs)
-        for t, (x_t, noise_t) in enumerate(zip(inputs, noises, strict=True)):
-            current = at_step(act.current, t)
-            for one in acting:
-                added = one.current(t)
-                if added is not None:
-                    current = added if current is None else current + added
-            activity, state = self.step(x_t, state, noise_t, sent=sent, current=current, weights=weights)
-            sent = act.sent(activity, t)
-            for one in acting:
-                sent = one.sent(sent, t)
-            yield sent, state
+        for x_t, noise_t in zip(inputs, noises, strict=True):
+            sent = run.step(x_t, noise_t)
+            yield sent, run.state
 
-    def altered(self, act: Intervention) -> tuple[Tensor, ...]:
-        """Return `weights()` as an intervention cuts them, with the constants that it changes."""
-        weights = cut(self.weights(), act)
+    def altered(self, act: Intervention, weights: tuple[Tensor, ...] | None = None) -> tuple[Tensor, ...]:
+        """Return `weights()`, or others, as an intervention cuts them all the while, with the constants it changes."""
+        weights = cut(self.weights() if weights is None else weights, act)
         return self.retuned(weights, act.constants) if act.constants else weights
 
     def retuned(self, weights: tuple[Tensor, ...], changes: Mapping[str, Change]) -> tuple[Tensor, ...]:

@@ -7,6 +7,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from neurornn import _check
+from neurornn.cell.alteration import Alteration, Change, StackedAlterations, of_member
+
 
 @runtime_checkable
 class Acting(Protocol):
@@ -47,10 +50,6 @@ class Edit(Protocol):
         ...
 
 
-Change = tuple[Tensor, Tensor]
-"""What a constant of each unit is multiplied with, and what is then added. Shapes `(*stack, unit)`."""
-
-
 @dataclass(frozen=True)
 class Intervention:
     """What perturbations ask of a rollout, as data: the network itself is never changed.
@@ -73,6 +72,7 @@ class Intervention:
         live: what is done to the sent activity after gain and offset, in this order.
         edits: what is done to the inputs, in this order.
         constants: changes of the cell's constants for the whole rollout, by name (`AbstractCell.constants`).
+        alterations: changes of weights and constants that hold for a part of it, in this order, after those.
     """
 
     gain: Tensor | None = None
@@ -86,6 +86,7 @@ class Intervention:
     live: tuple[Live, ...] = ()
     edits: tuple[Edit, ...] = ()
     constants: Mapping[str, Change] = field(default_factory=dict)
+    alterations: tuple[Alteration | StackedAlterations, ...] = ()
 
     def sent(self, activity: Tensor, t: int) -> Tensor:
         """Return what gain and offset leave of `activity` at step `t`; `t = -1` is the initial state."""
@@ -115,8 +116,49 @@ class Intervention:
     @property
     def units_alone(self) -> bool:
         """Whether nothing but gains, offsets and currents is asked for, which kernels know."""
-        weights = self.synapses is not None or self.afferents is not None or len(self.constants) > 0
-        return not (weights or self.live)
+        return not (self.reweighs or self.live)
+
+    @property
+    def reweighs(self) -> bool:
+        """Whether weights or constants are changed."""
+        cut = self.synapses is not None or self.afferents is not None
+        return cut or len(self.constants) > 0 or len(self.alterations) > 0
+
+    @property
+    def own_alterations(self) -> tuple[Alteration, ...]:
+        """The alterations of an intervention that is not stacked."""
+        return tuple(one for one in self.alterations if isinstance(one, Alteration))
+
+    @property
+    def each_member(self) -> "tuple[Intervention, ...]":
+        """What is done in each member of the stack; itself alone where it is not stacked."""
+        return tuple(self.member(k) for k in range(self.n_stack)) if self.n_stack else (self,)
+
+    def member(self, place: int) -> "Intervention":
+        """Return what is done to units and weights in one member of a stack, but for what is live."""
+
+        def own(whole: Tensor | None, ndim: int) -> Tensor | None:
+            return whole[place] if whole is not None and whole.ndim > ndim else whole
+
+        alterations: list[Alteration] = []
+        for one in self.alterations:
+            alterations += one.members[place] if isinstance(one, StackedAlterations) else (one.member(place),)
+        return Intervention(
+            gain=own(self.gain, 3),
+            offset=own(self.offset, 3),
+            current=own(self.current, 3),
+            synapses=own(self.synapses, 2),
+            afferents=own(self.afferents, 2),
+            resting_gain=own(self.resting_gain, 2),
+            resting_offset=own(self.resting_offset, 2),
+            constants=of_member(self.constants, place),
+            alterations=tuple(alterations),
+        )
+
+    def without_weights(self) -> "Intervention | None":
+        """Return what is done to units alone; `None` where that is nothing."""
+        alone = replace(self, synapses=None, afferents=None, constants={}, alterations=())
+        return None if alone.empty else alone
 
     def part(self, rows: slice) -> "Intervention":
         """Return the part that holds for some of the trials, of an intervention that is not stacked."""
@@ -131,6 +173,7 @@ class Intervention:
             **{name: cut(name) for name in timed},
             live=tuple(one.part(rows) for one in self.live),
             edits=tuple(one.part(rows) for one in self.edits),
+            alterations=tuple(one.part(rows) for one in self.alterations),
         )
 
 
@@ -273,3 +316,50 @@ def beside(members: list[tuple[Live, ...]]) -> tuple[Live, ...]:
         return torch.stack(torch.broadcast_tensors(*(getattr(mix, name) for mix in whole)))
 
     return (Mix(laid("matrix"), laid("centre"), laid("strength"), laid("resting")),)
+
+
+def then(first: Intervention, second: Intervention) -> Intervention:
+    """Return `first` followed by `second`: gains and cuts multiply, currents add, what is live keeps its order."""
+    if first.n_stack and second.n_stack and first.n_stack != second.n_stack:
+        _check.fail("Network", "perturb", f"stacked {first.n_stack} deep, or not at all", second.n_stack)
+    if first.live and (second.gain is not None or second.offset is not None):
+        timed = {name: getattr(second, name) for name in ("gain", "offset", "resting_gain", "resting_offset")}
+        blank = dict.fromkeys(timed)
+        second = replace(second, **blank, live=(Affine(Intervention(**timed)), *second.live))
+    if first.alterations and second.constants:
+        after = Alteration(torch.ones(1, 1), constants=second.constants)
+        second = replace(second, constants={}, alterations=(after, *second.alterations))
+    return Intervention(
+        gain=_product(first.gain, second.gain),
+        offset=_sum(_scaled(first.offset, second.gain), second.offset),
+        current=_sum(first.current, second.current),
+        synapses=_product(first.synapses, second.synapses),
+        afferents=_product(first.afferents, second.afferents),
+        resting_gain=_product(first.resting_gain, second.resting_gain),
+        resting_offset=_sum(_scaled(first.resting_offset, second.resting_gain), second.resting_offset),
+        n_stack=max(first.n_stack, second.n_stack),
+        live=(*first.live, *second.live),
+        edits=(*first.edits, *second.edits),
+        constants=_changed(first.constants, second.constants),
+        alterations=(*first.alterations, *second.alterations),
+    )
+
+
+def _changed(first: Mapping[str, Change], second: Mapping[str, Change]) -> dict[str, Change]:
+    both = dict(first)
+    for name, (scale, shift) in second.items():
+        before = both.get(name)
+        both[name] = (scale, shift) if before is None else (before[0] * scale, before[1] * scale + shift)
+    return both
+
+
+def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a * b
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _scaled(a: Tensor | None, gain: Tensor | None) -> Tensor | None:
+    return a if a is None or gain is None else a * gain

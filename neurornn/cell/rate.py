@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from neurornn import _check, kernel
 from neurornn._types import State, generator, recorded
+from neurornn.cell.alteration import Change
 from neurornn.cell.base import AbstractCell, Intervention
 from neurornn.cell.constant import ClampedTau, LogTau, Values, spread_out
 from neurornn.cell.flat import flattened, whole
-from neurornn.cell.intervention import Change
 from neurornn.cell.law import Uniform
 from neurornn.cell.member import member
+from neurornn.cell.pieces import in_pieces
 from neurornn.wiring import AbstractWiring, Dense, LowRank
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -209,6 +210,11 @@ class LeakyRate(AbstractCell):
             h = self.f(h)
         return self.activity((h,)), (h,)
 
+    def runs_whole(self) -> bool:
+        gate = _GATES.get(self.f)
+        engine = None if gate is None or type(self) is not LeakyRate else kernel.engine(*self.weights(), gate=gate)
+        return engine is not None and engine.WHOLE
+
     def _sequence(
         self,
         x: Tensor,
@@ -216,18 +222,22 @@ class LeakyRate(AbstractCell):
         noise: Tensor | kernel.Noise | None,
         act: Intervention | None,
         read: kernel.Read | None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> tuple[Tensor | None, Tensor, State]:
         act = None if act is None or act == Intervention() else act
         gate = _GATES.get(self.f)
-        engine, acted, weights = None, None, None
+        engine, acted, taken = None, None, None
         if gate is not None and type(self) is LeakyRate and whole(self.n_in, self.n_units, x, state, noise):
-            weights = self.weights()
-            tensors = [x, *state, *weights, *(one for one in (noise, *(read or ())) if isinstance(one, Tensor))]
+            taken = self.weights() if weights is None else weights
+            tensors = [x, *state, *taken, *(one for one in (noise, *(read or ())) if isinstance(one, Tensor))]
             engine = kernel.engine(*tensors, gate=gate)
             if act is not None and engine is not None:
+                if act.reweighs:
+                    found = in_pieces(self, x, state, noise, act, read, weights)
+                    return super()._sequence(x, state, noise, act, read, weights) if found is None else found
                 acted = _as_kernel(act, self.activity(state), x, noise, engine, tensors)
-        if gate is None or weights is None or engine is None or (act is not None and acted is None):
-            return super()._sequence(x, state, noise, act, read)
+        if gate is None or taken is None or engine is None or (act is not None and acted is None):
+            return super()._sequence(x, state, noise, act, read, weights)
         if act is not None:
             sides, given = state[0].shape[:-1], (x, state[0].reshape(-1, self.n_units), noise)
         else:
@@ -235,12 +245,12 @@ class LeakyRate(AbstractCell):
             loud = kernel.numbers(noise, x) if alone else None
             flat = flattened(x, state, loud)
             sides, given = flat.sides, (flat.x, flat.state[0], flat.noise if alone else noise)
-        w_in, w_rec, bias, leak = weights
+        w_in, w_rec, bias, leak = taken
         sent, last, outputs = kernel.leaky_sequence(
             engine,
             *given,
             w_in=w_in,
-            w_rec=_factors(self.wiring, w_rec),
+            w_rec=_factors(self.wiring, w_rec) if weights is None else w_rec,
             bias=bias,
             leak=leak,
             place=kernel.Place[self.form.name],
@@ -250,7 +260,8 @@ class LeakyRate(AbstractCell):
             act=acted,
         )
         outputs = None if outputs is None else outputs.reshape(*sides, *outputs.shape[-2:])
-        return outputs, sent.reshape(*sides, *sent.shape[-2:]), (last.reshape(*sides, self.n_units),)
+        sent = sent.reshape(*sides, *sent.shape[-2:]) if sent.ndim == 3 else sent
+        return outputs, sent, (last.reshape(*sides, self.n_units),)
 
 
 _GATES = {

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from enum import Enum
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from neurornn import _check
 from neurornn._types import State, generator
+from neurornn.cell.alteration import Change
 from neurornn.cell.base import AbstractCell
 from neurornn.cell.constant import Fixed, Values, positives, potentials, spread_out, time_constants, whole_steps
 from neurornn.cell.law import AbstractLaw
@@ -95,8 +97,12 @@ class AbstractSpiking(AbstractCell):
         return state[1]
 
     def weights(self) -> tuple[Tensor, ...]:
-        """Return the weights in physical units, and all constants, one a unit; see `AbstractSpiking`."""
+        """Return the weights in physical units, and all constants, one a unit; see `AbstractSpiking`.
+
+        Last come, where there are any, how much of the short-term plasticity is left, and the delays.
+        """
         own = [getattr(self, name)() for name in self._own]
+        own += [] if self.short_term is None else [torch.ones_like(self.unit_in)]
         w_in = self.w_in if self.injected else self.w_in * self.unit_in[:, None]
         bias = self.bias * self.unit_in if self.bias is not None else torch.zeros_like(self.unit_in)
         delays = () if self.delays is None else (self.delays,)
@@ -115,7 +121,7 @@ class AbstractSpiking(AbstractCell):
         w_in, w_rec, bias, *rest = weights if weights is not None else self.weights()
         constants = dict(zip(self._own, rest, strict=False))
         now = dict(zip(self.parts, state, strict=True))
-        arriving = self._arriving(now, w_rec, rest[-1], sent if sent is not None else now["spikes"])
+        arriving = self._arriving(now, w_rec, rest, sent if sent is not None else now["spikes"])
         drive = x @ w_in.mT + bias
         if current is not None:
             drive = drive + current
@@ -140,6 +146,18 @@ class AbstractSpiking(AbstractCell):
         now["spikes"] = fired
         return fired, tuple(now[name] for name in self.parts)
 
+    def retuned(self, weights: tuple[Tensor, ...], changes: Mapping[str, Change]) -> tuple[Tensor, ...]:
+        if "delay" not in changes:
+            return super().retuned(weights, changes)
+        *rest, delays = super().retuned(weights, {name: pair for name, pair in changes.items() if name != "delay"})
+        scale, shift = changes["delay"]
+        steps = (scale * delays + shift / self.dt).round()  # of what a unit sends: by columns
+        if float(steps.min()) < 0 or float(steps.max()) > self._longest:
+            must = f"from 0 to the longest delay of the cell, {self._longest * self.dt:g} ms, however it is changed"
+            worst = float(steps.min() if float(steps.min()) < 0 else steps.max()) * self.dt
+            _check.fail(type(self).__name__, "delay", must, worst)
+        return (*rest, steps)
+
     @abstractmethod
     def _integrate(
         self, constants: dict[str, Tensor], now: dict[str, Tensor], arriving: Tensor, drive: Tensor
@@ -162,17 +180,19 @@ class AbstractSpiking(AbstractCell):
             return reached - fired * (constants["v_threshold"] - constants["v_reset"])
         return reached
 
-    def _arriving(self, now: dict[str, Tensor], w_rec: Tensor, delays: Tensor, sent: Tensor) -> Tensor:
+    def _arriving(self, now: dict[str, Tensor], w_rec: Tensor, rest: list[Tensor], sent: Tensor) -> Tensor:
         """Return what arrives at each unit now, in the unit of the weights; move short-term states and delay lines."""
         if self.short_term is not None:
             parts = now["utilisation"], now["resources"]
+            fresh, plastic = self.short_term.use * sent, rest[len(self._own)]
             sent, now["utilisation"], now["resources"] = self.short_term.release(sent, *parts, self.dt)
+            sent = fresh + plastic * (sent - fresh)
         if self.delays is None:
             return sent @ w_rec.mT
         line = [sent, *(now[f"sent {lag}"] for lag in range(1, self._longest + 1))]
-        whole = delays.round()
+        whole = rest[-1].round()
         arriving = torch.zeros_like(sent)
-        for lag in self._lags:
+        for lag in self._lags if rest[-1] is self.delays else range(self._longest + 1):
             arriving = arriving + line[lag] @ (w_rec * (whole == lag)).mT
         for lag in range(1, self._longest + 1):
             now[f"sent {lag}"] = line[lag - 1]
@@ -218,6 +238,8 @@ class AbstractSpiking(AbstractCell):
         self.detach_reset = detach_reset
         self._potentials(owner)
         self._wired(owner, wiring, delay, short_term, inject, seed)
+        synaptic = {"plasticity": short_term is not None, "delay": self.delays is not None}
+        self.constants += tuple(name for name, there in synaptic.items() if there)
         self._driven(owner, bias, inject, seed)
         optional = {
             "current": tau_syn is not None,

@@ -21,6 +21,7 @@ from neurornn import kernel
 from neurornn._types import State
 from neurornn.cell.base import Intervention
 from neurornn.cell.flat import flattened, whole
+from neurornn.cell.pieces import in_pieces
 from neurornn.cell.spiking import PICO, AbstractSpiking, Reset, synaptic_gain
 
 
@@ -37,11 +38,16 @@ class AbstractIntegrateAndFire(AbstractSpiking):
         noise: Tensor | kernel.Noise | None,
         act: Intervention | None,
         read: kernel.Read | None,
+        weights: tuple[Tensor, ...] | None = None,
     ) -> tuple[Tensor | None, Tensor, State]:
         acts = act is not None and act != Intervention()
-        if acts or type(self) is not self.known or not fits_kernel(self, x, state, noise, read):
-            return super()._sequence(x, state, noise, act, read)
-        return whole_sequence(self, x, state, noise, read)
+        alike = act is None or not acts or act.without_weights() is None  # what is done to units takes the loop
+        if not alike or type(self) is not self.known or not fits_kernel(self, x, state, noise, read):
+            return super()._sequence(x, state, noise, act, read, weights)
+        if act is not None and acts:
+            found = in_pieces(self, x, state, noise, act, read, weights)
+            return super()._sequence(x, state, noise, act, read, weights) if found is None else found
+        return whole_sequence(self, x, state, noise, read, weights)
 
 
 Cell = TypeVar("Cell", bound=type[AbstractIntegrateAndFire])
@@ -84,9 +90,14 @@ def whole_sequence(
     state: State,
     noise: Tensor | kernel.Noise | None,
     read: kernel.Read | None = None,
+    weights: tuple[Tensor, ...] | None = None,
 ) -> tuple[Tensor | None, Tensor, State]:
-    """Run a cell that `fits_kernel` through the kernels; outputs if there is something to `read`, then as `loop`."""
-    w_in, w_rec, bias, *own = weights = cell.weights()
+    """Run a cell that `fits_kernel` through the kernels; outputs if there is something to `read`, then as `loop`.
+
+    `weights` stand for the cell's own, as `weights()` gives them.
+    """
+    weights = cell.weights() if weights is None else weights
+    w_in, w_rec, bias, *own = weights
     engine = kernel.spiking_engine(*_tensors(weights, x, state, noise, read))
     assert engine is not None and cell.surrogate.kind is not None, "asked for only where `fits_kernel`"
     own = dict(zip(cell._own, own, strict=True))

@@ -1,6 +1,7 @@
 """Fixed points: states that a network stays in while its input is held, what they are like, and what was missed."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from neurornn import _check
 from neurornn.cell import AbstractCell
+from neurornn.cell.intervention import Intervention
 from neurornn.dynamics.search import Search, descend, distinct, newton, seeds, speed
 from neurornn.dynamics.system import Map, as_map, flat
-from neurornn.network import Network
+from neurornn.kernel import Noise, numbers
+from neurornn.network import Network, Perturbs, combine
 from neurornn.trials import Trials
 
 MARGINAL = 0.02
@@ -304,7 +307,11 @@ def _held(step: Map, inputs: Tensor | None, states: Tensor) -> Tensor:
 
 @torch.no_grad()
 def visited_states(
-    network: Network, trials: Trials, *, noise: Float[Tensor, "trial time unit"] | None = None
+    network: Network,
+    trials: Trials,
+    *,
+    noise: Float[Tensor, "trial time unit"] | Noise | None = None,
+    perturb: Sequence[Perturbs] = (),
 ) -> Float[Tensor, "trial time state"]:
     """Return the flat states of a network at every step of trials, in float64: those of the cell, hidden ones too.
 
@@ -312,6 +319,7 @@ def visited_states(
         network: the network.
         trials: what drives it.
         noise: of each step; none where absent.
+        perturb: what is done to the network meanwhile; nothing stacked.
 
     Example:
         >>> import torch
@@ -322,10 +330,7 @@ def visited_states(
         torch.Size([2, 5, 8])
     """
     start = None if trials.start is None else trials.start.to(network.readout)
-    state = network.initial(trials.n_trials, start)
-    weights = network.cell.weights()
-    kept = []
-    for t, x in enumerate(trials.inputs.to(network.readout).unbind(1)):
-        _, state = network.cell.step(x, state, None if noise is None else noise[:, t], weights=weights)
-        kept.append(flat(state))
-    return torch.stack(kept, dim=1)
+    state, inputs = network.initial(trials.n_trials, start), trials.inputs.to(network.readout)
+    act = combine(perturb, network, trials.n_trials, trials.n_steps) or Intervention()
+    steps = network.cell.steps(act.seen(inputs), state, numbers(noise, inputs), intervention=act)
+    return torch.stack([flat(after) for _, after in steps], dim=1)

@@ -214,7 +214,7 @@ def _steady(system: "Network | AbstractCell", perturb: Sequence[Perturbs]) -> In
     timed = (part for part in (act.gain, act.offset, act.current) if part is not None)
     once = all(part.shape[-2] == 1 and part.shape[0] == 1 for part in timed)
     mixed = all(isinstance(one, Mix) and one.strength.numel() == 1 for one in act.live)
-    if not (once and mixed) or act.n_stack or act.edits:
+    if not (once and mixed) or act.n_stack or act.edits or act.alterations:
         must, fix = "the same in every trial and at every step", "Use Always(), without noise, input edits or stacks."
         _check.fail("as_map", "perturb", must, "one that changes", fix)
     return act

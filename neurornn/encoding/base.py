@@ -1,8 +1,8 @@
 """What an encoding model is: from what was shown, and what the units did before, to what they are expected to do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from neurornn import _check
 from neurornn._types import State
+from neurornn.network import Perturbs
 
 STEEPEST = 20.0
 """Log-rates are held within this of 0."""
@@ -110,6 +111,37 @@ class AbstractEncodingModel(nn.Module, ABC):
             noise: where latent noise is drawn from; none is added where absent.
         """
         return self.respond(self.features(stimulus, noise), past)[:, self.warm :]
+
+    def perturbed(
+        self,
+        stimulus: Float[Tensor, "sample frame *shape"],
+        past: Float[Tensor, "sample earlier unit"],
+        perturb: Sequence[Perturbs],
+    ) -> Float[Tensor, "sample bin unit"]:
+        """Return what `forward` returns while something is done to the recurrent units, such as `Silence([3])`.
+
+        Raises:
+            ValueError: if the model has no recurrent units.
+        """
+        self.unperturbable()
+
+    def stepping(
+        self, features: Float[Tensor, "sample bin feature"], perturb: Sequence[Perturbs]
+    ) -> Callable[[Tensor, Tensor, State], tuple[Tensor, State]]:
+        """Return what takes the place of `step` in a run through `features` while something is done to the units.
+
+        Raises:
+            ValueError: if the model has no recurrent units.
+        """
+        if not perturb:
+            return self.step
+        self.unperturbable()
+
+    def unperturbable(self) -> NoReturn:
+        """Refuse a perturbation of what has no recurrent units."""
+        fix = "Fit a StimulusNetwork with cell=GRU(...); of other models, change the stimulus."
+        owner = f"{type(self).__name__}.perturbed"
+        _check.fail(owner, "perturb", "absent for a model without recurrent units", "a perturbation", fix)
 
     def penalty(self) -> Float[Tensor, ""]:
         """Return what is added to the loss for the weights alone."""

@@ -1,13 +1,14 @@
 """Networks that a stimulus drives: a front end, recurrent units, and a readout for each recorded neuron."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from neurornn import _check
 from neurornn._types import State, generator, recorded
-from neurornn.cell.base import AbstractCell
+from neurornn.cell.base import AbstractCell, Intervention
+from neurornn.cell.stepping import Stepping
 from neurornn.encoding.base import AbstractEncodingModel, History, Link
 from neurornn.encoding.front import AbstractFront, drawn
 from neurornn.encoding.pixels import UnitNorm
@@ -127,26 +128,67 @@ class StimulusNetwork(AbstractEncodingModel):
             ValueError: if the model has no cell, or perturbations are stacked.
         """
         if self.cell is None:
-            fix = "Build it with cell=GRU(...)."
-            _check.fail("StimulusNetwork.perturbed", "cell", "there, for its units to be perturbed", None, fix)
+            self._act(perturb, 1, 1)
         return self._respond(self.features(stimulus), past, perturb)[:, self.warm :]
 
     def _respond(self, features: Tensor, past: Tensor, perturb: Sequence[Perturbs]) -> Tensor:
         heard = features
         if self.cell is not None:
             x = torch.cat([features, past[:, self.past - 1 :]], dim=2) if self.past else features
-            act = None
-            if perturb:
-                act = combine(perturb, Network(self.cell, 1), len(x), x.shape[1])
-                if act is not None and act.n_stack:
-                    _check.fail("StimulusNetwork.perturbed", "perturb", "one at a time", "a stack", "Call it for each.")
-                x = x if act is None else act.seen(x)
+            act = self._act(perturb, *x.shape[:2])
+            x = x if act is None else act.seen(x)
             activity, _ = self.cell.rollout(x, self.cell.initial(len(x)), intervention=act)
             heard = torch.cat([activity, features], dim=2)
         drive = self._read(heard)
         if self.history is not None:
             drive = drive + self.history(past)
         return self.link(drive)
+
+    def stepping(
+        self, features: Tensor, perturb: Sequence[Perturbs]
+    ) -> Callable[[Tensor, Tensor, State], tuple[Tensor, State]]:
+        n_samples, n_bins = features.shape[:2]
+        act = self._act(perturb, n_samples, n_bins)
+        if act is None or self.cell is None:
+            return self.step
+        if act.edits and self.past:
+            fix = "Perturb units or synapses, or drop frames of the stimulus."
+            _check.fail("StimulusNetwork.stepping", "perturb", "no edit of inputs that hold spikes", "an edit", fix)
+        seen = act.seen(features) if not self.past else features
+        run = Stepping(self.cell, self.begin(features), act, n_bins)
+
+        def step(feature: Tensor, past: Tensor, state: State) -> tuple[Tensor, State]:
+            x = torch.cat([feature, past[:, -1]], dim=1) if self.past else seen[:, run.t]
+            drive = self._read(torch.cat([run.step(x), feature], dim=1)[:, None])
+            if self.history is not None:
+                drive = drive + self.history(past)
+            return self.link(drive)[:, 0], run.state
+
+        return step
+
+    def sent(self, stimulus: Tensor, past: Tensor) -> Tensor:
+        """Return what the recurrent units send in the bins after the warm-up. Shape `(sample, bin, unit)`.
+
+        Raises:
+            ValueError: if the model has no cell.
+        """
+        if self.cell is None:
+            self.unperturbable()
+        features = self.features(stimulus)
+        x = torch.cat([features, past[:, self.past - 1 :]], dim=2) if self.past else features
+        return self.cell.rollout(x, self.cell.initial(len(x)))[0][:, self.warm :]
+
+    def _act(self, perturb: Sequence[Perturbs], n_samples: int, n_bins: int) -> Intervention | None:
+        """Return perturbations of the recurrent units as one intervention, or refuse."""
+        if not perturb:
+            return None
+        if self.cell is None:
+            fix = "Build it with cell=GRU(...)."
+            _check.fail("StimulusNetwork.perturbed", "cell", "there, for its units to be perturbed", None, fix)
+        act = combine(perturb, Network(self.cell, 1), n_samples, n_bins)
+        if act is not None and act.n_stack:
+            _check.fail("StimulusNetwork.perturbed", "perturb", "one at a time", "a stack", "Call it for each.")
+        return act
 
     def penalty(self) -> Tensor:
         if self.l2 == 0.0:

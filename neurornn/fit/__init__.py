@@ -18,6 +18,9 @@ from neurornn.fit.encoding_fit import EncodingFit as EncodingFit
 from neurornn.fit.encoding_fit import as_recording as as_recording
 from neurornn.fit.episodes import Episodes as Episodes
 from neurornn.fit.fit import Fit as Fit
+from neurornn.fit.lesioned import lesion_constrained as lesion_constrained
+from neurornn.fit.lesioned import lesion_encoding as lesion_encoding
+from neurornn.fit.lesioned import lesion_latent as lesion_latent
 from neurornn.fit.objective import AbstractTerm as AbstractTerm
 from neurornn.fit.objective import ActivityPenalty as ActivityPenalty
 from neurornn.fit.objective import CrossEntropy as CrossEntropy

@@ -1,6 +1,7 @@
 """Learning from rewards: a recurrent actor-critic, one loop on one page."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from neurornn.fit.episodes import Episodes, fits_world, play
 from neurornn.fit.optimiser import Adam
 from neurornn.fit.session import Session
 from neurornn.fit.watch import clip_gradients
-from neurornn.network import Network
+from neurornn.network import Network, Perturbs
 from neurornn.world import AbstractWorld
 
 TERMS = ("policy", "value", "entropy")
@@ -112,10 +113,16 @@ class Agent:
         return self.history
 
     @torch.no_grad()
-    def play(self, n_trials: int = 64, *, seed: int = 0, greedy: bool = False) -> Episodes:
-        """Return new episodes, its weights as they are. Choices are drawn, or the likeliest ones where `greedy`."""
+    def play(
+        self, n_trials: int = 64, *, seed: int = 0, greedy: bool = False, perturb: Sequence[Perturbs] = ()
+    ) -> Episodes:
+        """Return new episodes, its weights as they are. Choices are drawn, or the likeliest ones where `greedy`.
+
+        What is done to its units meanwhile is `perturb`; the same seed has the same worlds and noise with and without.
+        """
         streams = (generator(seed), generator(seed + 1_000_003))
-        return play(self.network, self.world, n_trials, generator=streams[0], noise=streams[1], greedy=greedy)
+        told = {"generator": streams[0], "noise": streams[1], "greedy": greedy, "perturb": perturb}
+        return play(self.network, self.world, n_trials, **told)
 
     def untrained(self, seed: int) -> "Agent":
         """Return the same with fresh initial weights: the null of every comparison."""

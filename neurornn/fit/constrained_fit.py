@@ -18,7 +18,7 @@ from neurornn.fit.activity import scaled
 from neurornn.fit.build import build
 from neurornn.fit.checkpoint import read_checkpoint, write_checkpoint
 from neurornn.fit.targets import RateTrials
-from neurornn.network import Network
+from neurornn.network import Network, Perturbs, Run
 from neurornn.statistics.scores import known_correlation
 
 FILE = "constrained.safetensors"
@@ -146,36 +146,57 @@ class ConstrainedFit:
 
     @torch.no_grad()
     def predict(
-        self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials, *, network: Network | None = None
+        self,
+        which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials,
+        *,
+        network: Network | None = None,
+        perturb: Sequence[Perturbs] = (),
     ) -> Float[np.ndarray, "some bin unit"]:
         """Return what the network does by itself (free-running) from the recorded rates of each trial's first bin.
 
         Args:
             which: trials of the fit, or other trials of the same neurons.
-            network: another network in its place: an untrained one, say, or a lesioned one.
+            network: another network in its place: an untrained one, say.
+            perturb: what is done to the network meanwhile, whose step `k` makes bin `k + 1`; nothing stacked.
 
         Returns:
             Hz; the first bin of each trial is the recorded one.
         """
-        trials, ran = self._asked(which), self.network if network is None else network
-        cell = ran.cell
-        assert isinstance(cell, LeakyRate)
-        given = scaled(cell, trials, self.scale)
-        inputs, state = (torch.from_numpy(part).to(ran.readout) for part in (given.inputs[:, 1:], given.state))
-        later = ran(inputs, state=(state,)).outputs.double().numpy()
+        trials = self._asked(which)
+        later = self._ran(trials, self.network if network is None else network, perturb).outputs.double().numpy()
+        if later.ndim != 3:
+            _check.fail("ConstrainedFit", "perturb", "one perturbation at a time", "a stack", "Predict one by one.")
         return np.concatenate([trials.rates[:, :1], later], axis=1)
 
+    def run(self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials) -> Float[np.ndarray, "some bin unit"]:
+        """Return the activity of all units in the free-running network, from the second bin of each trial on."""
+        return self._ran(self._asked(which), self.network, ()).activity.double().numpy()
+
+    @torch.no_grad()
+    def _ran(self, trials: RateTrials, network: Network, perturb: Sequence[Perturbs]) -> Run:
+        cell = network.cell
+        assert isinstance(cell, LeakyRate)
+        given = scaled(cell, trials, self.scale)
+        inputs, state = (torch.from_numpy(part).to(network.readout) for part in (given.inputs[:, 1:], given.state))
+        return network(inputs, state=(state,), perturb=perturb)
+
     def score(
-        self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials, *, network: Network | None = None
+        self,
+        which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials,
+        *,
+        network: Network | None = None,
+        perturb: Sequence[Perturbs] = (),
     ) -> RateScores:
         """Return how much of some trials' rates the free-running network explains.
 
         Args:
             which: trials of the fit, or other trials of the same neurons.
             network: another network in its place.
+            perturb: what is done to it meanwhile.
         """
         trials = self._asked(which)
-        return score_trials(trials.rates, self.predict(trials, network=network), self.null, self.units)
+        said = self.predict(trials, network=network, perturb=perturb)
+        return score_trials(trials.rates, said, self.null, self.units)
 
     def baselines(self, which: Sequence[int] | Int[np.ndarray, " some"] | RateTrials) -> dict[str, RateScores]:
         """Return what simpler predictions explain of the same trials: the nulls to be named beside `score`.
@@ -187,7 +208,7 @@ class ConstrainedFit:
         trials = self._asked(which)
         last = np.roll(np.arange(trials.n_trials), -1)
         said = {
-            "untrained": self.predict(trials, network=self._untrained()),
+            "untrained": self.predict(trials, network=self.untrained(self.seed)),
             "persistence": np.broadcast_to(trials.rates[:, :1], trials.rates.shape),
         }
         if trials.n_trials > 1:
@@ -196,8 +217,9 @@ class ConstrainedFit:
             said["mean course"] = np.broadcast_to(self._course(trials.rates.shape[1]), trials.rates.shape)
         return {name: score_trials(trials.rates, one, self.null, self.units) for name, one in said.items()}
 
-    def _untrained(self) -> Network:
-        made = self.network.untrained(self.seed)
+    def untrained(self, seed: int) -> Network:
+        """Return the same network with fresh weights, read out in the same rates."""
+        made = self.network.untrained(seed)
         with torch.no_grad():
             made.readout.copy_(self.network.readout)
         return made

@@ -1,7 +1,7 @@
 """A fitted encoding model, with all that is needed to use it on another stimulus and to tell how it came about."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from neurornn.errors import FitError, RecipeError
 from neurornn.fit.account import account_of_encoding
 from neurornn.fit.build import build
 from neurornn.fit.checkpoint import read_checkpoint, write_checkpoint
+from neurornn.network import Perturbs
+from neurornn.perturb.schedule import Always
 from neurornn.recording import Recording
 
 FILE = "encoding.safetensors"
@@ -86,6 +88,7 @@ class EncodingFit:
         *,
         noise: int | None = None,
         length: int = 500,
+        perturb: Sequence[Perturbs] = (),
     ) -> Float[np.ndarray, "repeat row unit"]:
         """Return the expected rates, spike history being the recorded one (teacher-forced).
 
@@ -94,18 +97,25 @@ class EncodingFit:
             rows: which bins; the test bins of the fit, or all of another stimulus, where absent.
             noise: seed of latent noise; none is added where absent.
             length: bins to a chunk: less where memory is short.
+            perturb: what is done to the model's recurrent units all the while, such as `Silence([3])`.
 
         Returns:
             Hz; NaN where a bin has no whole window. One repeat, or one for each of the recorded where the model has a
             history of its own.
         """
+        _all_the_while("EncodingFit.predict", perturb)
+        if perturb and noise is not None:
+            _check.fail("EncodingFit.predict", "noise", "absent under a perturbation", noise)
         evoked, rows = self._asked(evoked, rows)
         found = np.full((len(evoked.counts) if self.model.past else 1, evoked.n_bins, self.model.n_units), np.nan)
         cut = chunks(evoked, rows, self.model, length=length)
         stream = None if noise is None else generator(noise)
         for k in range(len(cut.first)):
             each = batch(evoked, cut, np.array([k]), self.model, self.moments)
-            expected = self.model(each.stimulus, each.past, noise=stream).numpy()
+            if perturb:
+                expected = self.model.perturbed(each.stimulus, each.past, perturb).numpy()
+            else:
+                expected = self.model(each.stimulus, each.past, noise=stream).numpy()
             at = cut.first[k] + np.flatnonzero(cut.counted[k])
             found[:, at] = expected[:, cut.counted[k]]
         return found[:, rows] / (self.dt / 1000.0)
@@ -118,6 +128,7 @@ class EncodingFit:
         repeats: int = 20,
         seed: int = 0,
         latent: bool = False,
+        perturb: Sequence[Perturbs] = (),
     ) -> Float[np.ndarray, "repeat row unit"]:
         """Return counts that the model fires by itself: its spike history is what it fired (free-running).
 
@@ -127,6 +138,7 @@ class EncodingFit:
             repeats: how often the stimulus is shown.
             seed: of spikes and latent noise.
             latent: whether latent noise is drawn, anew in each repeat.
+            perturb: what is done to the model's recurrent units; times count from the first bin of the warm-up.
 
         Returns:
             Poisson counts of the rate in each bin, held at the greatest count of a training bin: a model with
@@ -135,11 +147,17 @@ class EncodingFit:
         Raises:
             ValueError: if the bins are not one stretch in which every bin has its whole window.
         """
-        return self._free(*self._asked(evoked, rows), repeats, seed, latent)[0]
+        return self._free(*self._asked(evoked, rows), repeats, seed, latent, perturb)[0]
 
     @torch.no_grad()
     def _free(
-        self, evoked: Evoked, rows: np.ndarray, repeats: int, seed: int, latent: bool
+        self,
+        evoked: Evoked,
+        rows: np.ndarray,
+        repeats: int,
+        seed: int,
+        latent: bool,
+        perturb: Sequence[Perturbs] = (),
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the counts of a free-running model, and what it expected in each bin of each repeat."""
         rows = rows[usable(evoked, self.model)[rows]]
@@ -154,10 +172,10 @@ class EncodingFit:
         features = features.expand(repeats, *features.shape[1:])
         n_past, warm = self.model.past, self.model.warm
         past = each.past[:1, :n_past].expand(repeats, -1, -1).clone()
-        state = self.model.begin(features)
+        state, step = self.model.begin(features), self.model.stepping(features, perturb)
         counts, means = [], []
         for t, feature in enumerate(features.unbind(1)):
-            expected, state = self.model.step(feature, past, state)
+            expected, state = step(feature, past, state)
             expected = torch.minimum(expected, most)
             if t < warm and n_past:  # up to the first bin, the units' own past is known
                 fired = each.past[:1, n_past + t].expand(repeats, -1)
@@ -180,6 +198,7 @@ class EncodingFit:
         seed: int = 0,
         min_spikes: int = 20,
         min_explainable: float = 0.15,
+        perturb: Sequence[Perturbs] = (),
     ) -> EncodingScores:
         """Return the score of every unit, against its mean rate in the training bins.
 
@@ -191,14 +210,15 @@ class EncodingFit:
             seed: of the simulation.
             min_spikes: units with fewer spikes in these bins are set aside.
             min_explainable: units with a smaller explainable share of variance are set aside, where there are repeats.
+            perturb: what is done to the model's recurrent units all the while.
         """
         evoked, rows = self._asked(evoked, rows)
-        rates = self.predict(evoked, rows)
+        rates = self.predict(evoked, rows, perturb=perturb)
         good = np.isfinite(rates).all(axis=(0, 2))
         fired = None
         if free and self.model.past:
             # The mean of what was expected, not of what was fired: the same rate, without the Poisson noise.
-            fired = self._free(evoked, rows[good], free, seed, False)[1].mean(axis=0) / (self.dt / 1000.0)
+            fired = self._free(evoked, rows[good], free, seed, False, perturb)[1].mean(axis=0) / (self.dt / 1000.0)
         return score_rates(
             evoked.counts[:, rows[good]],
             rates[:, good],
@@ -318,3 +338,11 @@ def as_recording(
     trials = pd.DataFrame({"start": start, "stop": start + n_bins * dt})
     table = pd.DataFrame(index=units) if units is not None else pd.DataFrame()
     return Recording(0.0, float(n_repeats * n_bins * dt), spikes=spikes, units=table, trials=trials)
+
+
+def _all_the_while(owner: str, perturb: Sequence[Perturbs]) -> None:
+    """Refuse windows where time is cut into chunks."""
+    for one in perturb:
+        if getattr(one, "when", Always()) != Always():
+            fix = "A recording is predicted in chunks; for a window, simulate one stretch."
+            _check.fail(owner, "perturb", "one that holds all the while", type(one).__name__, fix)

@@ -1,6 +1,6 @@
 """Episodes: a network that acts in a world, step by step, and what it leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from neurornn import _check
+from neurornn.cell.stepping import Stepping
 from neurornn.errors import Diverged
 from neurornn.fit.record import end_to_end
 from neurornn.kernel import numbers
-from neurornn.network import Network
+from neurornn.network import Network, Perturbs, combine
 from neurornn.recording import Recording
 from neurornn.trials import Trials
 from neurornn.world import AbstractWorld
@@ -90,6 +91,7 @@ def play(
     generator: torch.Generator,
     noise: torch.Generator | None = None,
     greedy: bool = False,
+    perturb: Sequence[Perturbs] = (),
 ) -> Episodes:
     """Let a network act in a world until all episodes have ended. Gradients are kept where they are on.
 
@@ -100,23 +102,28 @@ def play(
         generator: of the world and of the choices.
         noise: of the units' own noise; none where absent.
         greedy: whether the likeliest action is taken instead of one drawn.
+        perturb: what is done to its units meanwhile; times count from the start of each episode.
 
     Raises:
-        ValueError: if the network does not fit the world.
+        ValueError: if the network does not fit the world, or a perturbation is stacked or needs the inputs beforehand.
         Diverged: if the network's answers are not finite.
     """
     fits_world(network, world)
     turn = world.begin(_check.count("play", "n_trials", n_trials), generator=generator)
     drawn = None if noise is None else network.draw_noise(n_trials, world.n_steps + 1, noise)
     drawn = numbers(drawn, network.readout)
-    state, weights = network.initial(n_trials), network.cell.weights()
+    act = combine(perturb, network, n_trials, world.n_steps + 1)
+    if act is not None and (act.n_stack or act.edits):
+        fix = "Play once for each, and lesion units or synapses: what is seen follows from what is done."
+        _check.fail("play", "perturb", "of units or synapses, one at a time", "a stack, or edited inputs", fix)
+    run = Stepping(network.cell, network.initial(n_trials), act, world.n_steps + 1)
     action, alive = torch.zeros(n_trials, world.n_actions), torch.ones(n_trials, dtype=torch.bool)
     kept: dict[str, list[Tensor]] = {name: [] for name in ("x", "a", "p", "v", "r", "alive", "over", "h")}
     shown: list[Mapping[str, Tensor]] = []
     for step in range(world.n_steps + 1):
         x = torch.cat([turn.observation, action, turn.reward[:, None]], dim=1).to(network.readout)
         loud = None if drawn is None else drawn[:, step]
-        activity, state = network.cell.step(x, state, loud, weights=weights)
+        activity = run.step(x, loud)
         outputs = network.read(activity[:, None])[:, 0]
         kept["v"].append(outputs[:, network.heads["value"]][:, 0])
         if step == world.n_steps or not bool(alive.any()):

@@ -84,7 +84,8 @@ def relearn(
     """Lesion a network for good and go on training it, beside the intact one, on the same trials.
 
     Both are trained with Adam from where the fit ended, on its task and objective, and scored on held-out trials. The
-    acute effect tells what the network relied on; what is left after learning tells what cannot be done without.
+    acute effect tells what the network relied on; what is left after learning tells what cannot be done without. Of
+    `fit.untrained(seed)` it is a lesion before training: what can be learnt without these units.
 
     Args:
         fit: the trained network; it stays as it is.

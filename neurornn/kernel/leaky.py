@@ -71,7 +71,7 @@ class Arguments(NamedTuple):
 class Kept(NamedTuple):
     """What a forward pass leaves for the backward pass, besides its arguments."""
 
-    sent: Tensor  # (trial, time, unit)
+    sent: Tensor  # (trial, time, unit); empty where nobody asked for it
     last: Tensor  # (trial, unit)
     state: Tensor | None  # (trial, time, unit), for CURRENT
     rate: Tensor | None  # (trial, time, unit), for RATE with TANH
@@ -158,10 +158,11 @@ class _Sequence(torch.autograd.Function):
 
 
 class Read(NamedTuple):
-    """What a readout takes: weights of `(out, unit)`, and what is added."""
+    """What a readout takes: weights of `(out, unit)`, and what is added. `alone`: what units sent need not be kept."""
 
     weights: Tensor
     shift: Tensor | None
+    alone: bool = False
 
 
 def leaky_sequence(
@@ -179,8 +180,14 @@ def leaky_sequence(
     noise_in_drive: bool,
     read: Read | None = None,
     act: Act | None = None,
-) -> tuple[Float[Tensor, "run time unit"], Float[Tensor, "run unit"], Float[Tensor, "run time out"] | None]:
+) -> tuple[
+    Float[Tensor, "run time unit"] | Float[Tensor, "0"],
+    Float[Tensor, "run unit"],
+    Float[Tensor, "run time out"] | None,
+]:
     """Return what leaky rate units send at each step, their state after the last one, and what is read out of them.
+
+    What they send is empty where they are perturbed and read out `alone`.
 
     Args:
         engine: what computes it.
@@ -235,7 +242,8 @@ def leaky_sequence(
     which = Recurrence(place, gate, where, drawn)
     if act is not None:
         current = act.current if whole or act.current is None else act.current * leak
-        kept = engine.forward(which, given, False, act._replace(current=current))  # type: ignore[call-arg]
+        alone = inside is not None and inside.alone
+        kept = engine.forward(which, given, False, act._replace(current=current), not alone)  # type: ignore[call-arg]
         return kept.sent, kept.last, kept.out
     keep = torch.is_grad_enabled() and any(one is not None and one.requires_grad for one in given)
     sent, last, out = _Sequence.apply(engine, which, keep, *given)

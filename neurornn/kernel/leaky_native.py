@@ -10,14 +10,14 @@ from neurornn.kernel.noise import write
 WHOLE: bool = True
 
 
-def forward(which: Recurrence, given: Arguments, keep: bool, act: Act | None = None) -> Kept:
-    """Run the sequence, with what is done to the units meanwhile."""
+def forward(which: Recurrence, given: Arguments, keep: bool, act: Act | None = None, sent: bool = True) -> Kept:
+    """Run the sequence, with what is done to the units meanwhile; without `sent` only what is read out is written."""
     given = _contiguous(given)
     n_steps, (n_trials, n_units) = given.x.shape[1], given.start.shape
     above, current = which.place is Place.RATE, which.place is Place.CURRENT
     whole = (n_trials, n_steps, n_units)
     kept = Kept(
-        sent=given.x.new_empty(whole),
+        sent=given.x.new_empty(whole if sent else 0),
         last=torch.empty_like(given.start),
         state=given.x.new_empty(whole) if keep and current else None,
         rate=given.x.new_empty(whole) if keep and above and which.gate is Gate.TANH else None,
@@ -26,7 +26,7 @@ def forward(which: Recurrence, given: Arguments, keep: bool, act: Act | None = N
         else None,
         out=None if given.readout is None else given.x.new_empty(n_trials, n_steps, len(given.readout)),
     )
-    table = _table(which, given, kept)
+    table = _table(which, given, kept if sent else kept._replace(sent=None))  # type: ignore[arg-type]
     parts = {} if act is None else _acts(act, whole, table)
     library.pointers(table, tuple(parts), tuple(parts.values()))
     library.call("neurornn_leaky_forward", table)

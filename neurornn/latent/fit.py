@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.errors import Diverged, FitError
 from neurornn.latent.model import SequentialLatent
+from neurornn.network import Perturbs
+from neurornn.perturb.schedule import Always
 
 FILE = "latent.safetensors"
 
@@ -75,7 +77,13 @@ class LatentFit:
 
     @torch.no_grad()
     def infer(
-        self, counts: Float[np.ndarray, "bin unit"], block: Int[np.ndarray, " bin"], *, samples: int = 32, seed: int = 0
+        self,
+        counts: Float[np.ndarray, "bin unit"],
+        block: Int[np.ndarray, " bin"],
+        *,
+        samples: int = 32,
+        seed: int = 0,
+        perturb: Sequence[Perturbs] = (),
     ) -> tuple[Float[np.ndarray, "bin unit"], Float[np.ndarray, "bin factor"]]:
         """Return expected counts of all units and the factors, from the counts of the held-in units alone.
 
@@ -87,10 +95,16 @@ class LatentFit:
             block: a label of each bin.
             samples: draws of the latent state.
             seed: of the draws.
+            perturb: what is done to the generator's units all the while, such as `Silence([3])`: windows overlap, so
+                that none of its own would have a meaning.
 
         Returns:
             Shapes `(bin, unit)` and `(bin, factor)`; NaN in blocks shorter than a window.
         """
+        for one in perturb:
+            if getattr(one, "when", Always()) != Always():
+                fix = "Inferred in windows that overlap; call the model itself for a window of its own."
+                _check.fail("LatentFit.infer", "perturb", "one that holds all the while", type(one).__name__, fix)
         stream = generator(seed)
         total = np.zeros((len(counts), self.model.n_out))
         factors = np.zeros((len(counts), self.model.to_factors.shape[0]))
@@ -100,7 +114,7 @@ class LatentFit:
         for first in range(0, len(starts), 64):
             some = starts[first : first + 64]
             seen = torch.from_numpy(_cut(counts[:, self.held_in], some, self.window))
-            draws = [self.model(seen, stream) for _ in range(samples)]
+            draws = [self.model(seen, stream, perturb=perturb) for _ in range(samples)]
             expected = torch.stack([draw.expected for draw in draws]).mean(0).numpy()
             found = torch.stack([draw.factors for draw in draws]).mean(0).numpy()
             for k, start in enumerate(some):

@@ -1,6 +1,7 @@
 """The sequential latent model: a recurrent generator whose few factors explain the spikes of many units."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from neurornn import _check
 from neurornn._types import generator, recorded
 from neurornn.cell.gated import GRU
+from neurornn.cell.intervention import Intervention
+from neurornn.cell.stepping import Stepping
+from neurornn.network import Network, Perturbs, combine
 
 STEEPEST = 8.0
 """Log expected counts are held below this."""
@@ -19,13 +23,14 @@ class Inferred(NamedTuple):
     """What a latent model makes of some windows.
 
     `expected` counts (window, bin, out); `factors` (window, bin, factor); `inputs` (window, bin, input), inferred and
-    empty without a controller; `kl`, summed, in nats.
+    empty without a controller; `kl`, summed, in nats; `activity` (window, bin, unit), what the generator sends.
     """
 
     expected: Tensor
     factors: Tensor
     inputs: Tensor
     kl: Tensor
+    activity: Tensor
 
 
 class SequentialLatent(nn.Module):
@@ -104,13 +109,25 @@ class SequentialLatent(nn.Module):
         self.to_rates = linear(n_out, n_factors, 0.5)
         self.bias = nn.Parameter(torch.zeros(n_out))
 
-    def forward(self, counts: Float[Tensor, "window bin in"], noise: torch.Generator | None = None) -> Inferred:
+    def forward(
+        self,
+        counts: Float[Tensor, "window bin in"],
+        noise: torch.Generator | None = None,
+        *,
+        perturb: Sequence[Perturbs] = (),
+    ) -> Inferred:
         """Return what the model makes of windows of counts of the held-in units.
 
         Args:
             counts: of the held-in units.
             noise: where the latent state is drawn from; its mean is taken where absent.
+            perturb: what is done to the generator's units meanwhile, such as `Silence([3])`: factors, rates and the
+                controller get what they send then. Times count from the start of a window. Encoders stay as they are.
+
+        Raises:
+            ValueError: if perturbations are stacked, or edit inputs that a controller infers.
         """
+        act = self._act(perturb, *counts.shape[:2])
         n = len(counts)
         forth = _rolled(self.forth, counts, self.forth.initial(n)[0])
         back = _rolled(self.back, counts.flip(1), self.back.initial(n)[0]).flip(1)
@@ -118,24 +135,42 @@ class SequentialLatent(nn.Module):
         start, kl = _sampled(ends @ self.to_start.mT, noise)
         if self.controller is None:
             quiet = counts.new_zeros(n, counts.shape[1], 1)
-            states = _rolled(self.generator, quiet, start)
+            if act is None:
+                states = _rolled(self.generator, quiet, start)
+            else:
+                states, _ = self.generator.rollout(act.seen(quiet), (start,), intervention=act)
             inputs = counts.new_zeros(n, counts.shape[1], 0)
         else:
-            states, inputs, more = self._controlled(torch.cat([forth, back], dim=2), start, noise)
+            states, inputs, more = self._controlled(torch.cat([forth, back], dim=2), start, noise, act)
             kl = kl + more
         factors = states @ self.to_factors.mT
         expected = torch.exp((factors @ self.to_rates.mT + self.bias).clamp(max=STEEPEST))
-        return Inferred(expected, factors, inputs, kl)
+        return Inferred(expected, factors, inputs, kl, states)
 
-    def _controlled(self, read: Tensor, start: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _act(self, perturb: Sequence[Perturbs], n_windows: int, n_bins: int) -> Intervention | None:
+        """Return perturbations of the generator as one intervention, or refuse."""
+        if not perturb:
+            return None
+        act = combine(perturb, Network(self.generator, 1), n_windows, n_bins)
+        if act is not None and act.n_stack:
+            _check.fail("SequentialLatent", "perturb", "one at a time", "a stack", "Call it for each.")
+        if act is not None and act.edits and self.controller is not None:
+            fix = "Perturb units or synapses of the generator."
+            _check.fail("SequentialLatent", "perturb", "no edit of inputs that a controller infers", "an edit", fix)
+        return act
+
+    def _controlled(
+        self, read: Tensor, start: Tensor, noise: torch.Generator | None, act: Intervention | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         assert self.controller is not None and self.to_inputs is not None
         control = self.controller.initial(len(read))
-        g = start
+        run = Stepping(self.generator, (start,), act, read.shape[1])
+        g = run.last
         states, inputs, kl = [], [], read.new_zeros(())
         for seen in read.unbind(1):
             c, control = self.controller.step(torch.cat([seen, g @ self.to_factors.mT], dim=1), control)
             u, more = _sampled(c @ self.to_inputs.mT, noise)
-            g, _ = self.generator.step(u, (g,))
+            g = run.step(u)
             states.append(g)
             inputs.append(u)
             kl = kl + more

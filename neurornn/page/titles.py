@@ -45,6 +45,7 @@ TITLES = {
     "kinds": "Units that predict and units that err",
     "matrix": "Which task needs which units",
     "clusters": "Clusters of units by task variance",
+    "lesion dynamics": "Dynamics before and after the lesion",
     "matched lesion": "Lesion, beside units that look like the lesioned ones",
 }
 

@@ -12,6 +12,7 @@ from neurornn.perturb.drive import Current as Current
 from neurornn.perturb.experiment import lesion as lesion
 from neurornn.perturb.experiment import paired_scores as paired_scores
 from neurornn.perturb.experiment import shared_noise as shared_noise
+from neurornn.perturb.experiment import weigh as weigh
 from neurornn.perturb.inputs import DelayInput as DelayInput
 from neurornn.perturb.inputs import Drop as Drop
 from neurornn.perturb.inputs import ShuffleBeyond as ShuffleBeyond
@@ -35,6 +36,7 @@ from neurornn.perturb.schedule import AbstractWhen as AbstractWhen
 from neurornn.perturb.schedule import Always as Always
 from neurornn.perturb.schedule import During as During
 from neurornn.perturb.schedule import Epoch as Epoch
+from neurornn.perturb.schedule import Intervals as Intervals
 from neurornn.perturb.schedule import InTrials as InTrials
 from neurornn.perturb.schedule import OnTrials as OnTrials
 from neurornn.perturb.subspace import RemoveSubspace as RemoveSubspace

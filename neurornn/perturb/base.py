@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from neurornn import _check
+from neurornn.cell.alteration import Change, StackedAlterations
 from neurornn.cell.base import Intervention
-from neurornn.cell.intervention import Change, Edits, beside
+from neurornn.cell.intervention import Edits, beside
 from neurornn.network import Network, Perturbs, combine
 from neurornn.trials import Trials
 
@@ -121,6 +122,9 @@ class Stack:
             live=beside([act.live for act in acts]),
             edits=(Edits(tuple(act.edits for act in acts)),) if any(act.edits for act in acts) else (),
             constants=_constants(acts, network),
+            alterations=(StackedAlterations(tuple(act.own_alterations for act in acts)),)
+            if any(act.alterations for act in acts)
+            else (),
             **stacked,
         )
 

@@ -1,27 +1,34 @@
-"""Perturbations of what units are made of: time constants, thresholds, biases."""
+"""Perturbations of what units are made of: time constants, thresholds, biases, delays, plasticity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from neurornn import _check
 from neurornn.cell.base import Intervention
 from neurornn.network import Network
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple
+from neurornn.perturb.held import held
 from neurornn.perturb.lesion import on_units
+from neurornn.perturb.schedule import AbstractWhen, Always, check_when
 
 
 @dataclass(frozen=True)
 class Retune(AbstractPerturbation):
-    r"""Change a constant of units for the whole run: $c_i \leftarrow s\,c_i + d$.
+    r"""Change a constant of units: $c_i \leftarrow s\,c_i + d$.
 
     Which constants a cell has is its `constants`: `bias` and `tau` of leaky rate units; of spiking ones `bias`, `tau`,
     `tau_syn`, `resistance`, `v_rest`, `v_threshold`, `v_reset` and their own. Weights stay as they are, in physical
     units. Gated cells have none.
+
+    Where its synapses have them: `delay` (ms, of the synapses that the units send; rounded to whole steps, from 0 to
+    the longest delay that the cell was made with) and `plasticity` (1 for short-term plasticity as it is, 0 for every
+    spike releasing what a rested synapse would).
 
     Args:
         units: indices; none changes nothing.
         constant: its name.
         scale: $s$.
         shift: $d$, in the constant's unit (ms, mV, pA, MOhm; of a rate unit's bias that of the drive).
+        when: when it holds; halfway up a ramp half of the change is made.
 
     Raises:
         ValueError: if the cell has no such constant, or a time constant would not be possible.
@@ -40,8 +47,10 @@ class Retune(AbstractPerturbation):
     constant: str
     scale: float = 1.0
     shift: float = 0.0
+    when: AbstractWhen = field(default_factory=Always)
 
     def __post_init__(self) -> None:
+        check_when("Retune", self.when)
         object.__setattr__(self, "units", unit_tuple("Retune", self.units))
         _check.finite("Retune", "scale", self.scale)
         _check.finite("Retune", "shift", self.shift)
@@ -55,4 +64,4 @@ class Retune(AbstractPerturbation):
         shift = on_units("Retune", self.units, self.shift, network)
         if not bool((scale != 1.0).any() or shift.any()):
             return Intervention()
-        return Intervention(constants={self.constant: (scale, shift)})
+        return held(self.when, network, n_trials, n_steps, constants={self.constant: (scale, shift)})

@@ -29,6 +29,9 @@ MEMORY = 400e6
 CACHE = 2.5e5
 """Bytes of one step of a batched rollout that still stay in a processor's cache; beyond, steps wait for memory."""
 
+TOGETHER = 32
+"""Lesions in one call of a kernel: more are hardly faster (benchmarks/lesions.py)."""
+
 
 @runtime_checkable
 class Fitted(Protocol):
@@ -52,6 +55,7 @@ def lesion(
     perturbation: Callable[[Sequence[int]], AbstractPerturbation] = Silence,
     controls: int = 999,
     matched_on: Sequence[str] = ("n", "rate", "out_norm"),
+    overlap: bool = False,
     doses: Sequence[float] = DOSES,
     draws: int = 20,
     trials: int | Trials = 256,
@@ -78,6 +82,7 @@ def lesion(
         controls: how many control sets; 0 for none (then there is no p), or 199 and above.
         matched_on: what the controls match the lesioned units in: "n" (their number, always), "rate", "variance",
             "out_norm", "in_norm", "sign". See `matched_controls` and `unit_features`.
+        overlap: whether a lesion of more than half of the units is held against random ones of the whole network.
         doses: fractions of all units that are lesioned at random, each in [0, 1], rounded to whole units; none for no
             dose-response curve.
         draws: how many random sets for each dose (one for none and for all of the units).
@@ -106,25 +111,83 @@ def lesion(
     with torch.no_grad():
         given = given.to(network.device)
         noise = shared_noise(network, given, seed + 1)
-        matched = Controls.none(chosen)
+        features = None
         if controls and chosen:
             intact = network(given.inputs.to(network.readout), start=like_network(given.start, network), noise=noise)
             features = unit_features(network, intact, given.mask.cpu().numpy())
-            matched = matched_controls(features, chosen, n_sets=controls, matched_on=matched_on, seed=seed)
-        dosed = dose_sets(network.n_units, doses, draws, seed)
-        sets: list[Sequence[int]] = [(), chosen, *matched.sets.tolist(), *dosed["units"]]
-        place = {one: k for k, one in enumerate(dict.fromkeys(tuple(one) for one in sets))}
-        members = [perturbation(one).during(given) for one in place]
-        each = paired_scores(network, task, given, members, noise=noise, chunk=chunk)
-        # The same units are run once: rows of one batched product may round apart in their last bit.
-        scores = each[[place[tuple(one)] for one in sets]]
+
+    def scored(members: Sequence[AbstractPerturbation]) -> np.ndarray:
+        timed = [one.during(given) for one in members]
+        return paired_scores(network, task, given, timed, noise=noise, chunk=chunk)
+
+    told = {"score_name": task.score_name, "higher_is_better": task.higher_is_better}
+    asked = {"controls": controls, "matched_on": matched_on, "overlap": overlap, "doses": doses, "draws": draws}
+    return weigh(scored, chosen, network.n_units, features, perturbation=perturbation, seed=seed, **told, **asked)
+
+
+def weigh(
+    scored: Callable[[Sequence[AbstractPerturbation]], np.ndarray],
+    units: Units,
+    n_units: int,
+    features: pd.DataFrame | None = None,
+    *,
+    perturbation: Callable[[Sequence[int]], AbstractPerturbation] = Silence,
+    controls: int = 999,
+    matched_on: Sequence[str] = ("n", "rate", "out_norm"),
+    overlap: bool = False,
+    doses: Sequence[float] = (),
+    draws: int = 20,
+    score_name: str = "score",
+    higher_is_better: bool = True,
+    seed: int = 0,
+) -> LesionTable:
+    """Weigh a lesion of anything that can be scored under a perturbation, as `lesion` does for a network and its task.
+
+    Args:
+        scored: takes perturbations and returns scores `(perturbation, part)`, of the same trials or blocks of held-out
+            data for each; the score is the mean over parts.
+        units: the units to lesion.
+        n_units: how many units there are.
+        features: one row a unit, what controls are matched in; they match in number alone where absent.
+        perturbation: what is done to the units, made from them.
+        controls: how many control sets; 0 for none, or 199 and above.
+        matched_on: columns of `features`.
+        overlap: whether a lesion of more than half of the units is held against random ones of all units.
+        doses: fractions of all units that are lesioned at random.
+        draws: how many random sets for each dose.
+        score_name: what the score measures, with its unit.
+        higher_is_better: whether a larger score is better.
+        seed: of controls, doses and the bootstrap.
+
+    Example:
+        >>> import numpy as np
+        >>> from neurornn.perturb import weigh
+        >>> worth = np.array([1.0, *np.zeros(29)])
+        >>> def scored(members):
+        ...     return np.array([[1 - worth[list(one.units)].sum()] for one in members])
+        >>> weigh(scored, [0], 30).effect
+        -1.0
+    """
+    chosen = tuple(sorted(unit_tuple("weigh", units)))
+    within("weigh", chosen, n_units)
+    _check_sizes(controls, doses, draws, None)
+    matched, known = Controls.none(chosen), features if features is not None else pd.DataFrame(index=range(n_units))
+    if controls and chosen:
+        names = matched_on if features is not None else ("n",)
+        matched = matched_controls(known, chosen, n_sets=controls, matched_on=names, overlap=overlap, seed=seed)
+    dosed = dose_sets(n_units, doses, draws, seed)
+    sets: list[Sequence[int]] = [(), chosen, *matched.sets.tolist(), *dosed["units"]]
+    place = {one: k for k, one in enumerate(dict.fromkeys(tuple(one) for one in sets))}
+    # The same units are run once: rows of one batched product may round apart in their last bit.
+    each = scored([perturbation(one) for one in place])
+    scores = each[[place[tuple(one)] for one in sets]]
     n_controls = len(matched.sets)
     return LesionTable(
-        score_name=task.score_name,
-        higher_is_better=task.higher_is_better,
+        score_name=score_name,
+        higher_is_better=higher_is_better,
         perturbation=named(perturbation(chosen)),
         units=chosen,
-        n_units=network.n_units,
+        n_units=n_units,
         intact=scores[0],
         lesion=scores[1],
         controls=matched,
@@ -190,12 +253,12 @@ def paired_measures(
         One array a measure. Shapes `(perturbation, trial)`.
     """
     inputs, start = trials.inputs.to(network.readout), like_network(trials.start, network)
-    size = chunk if chunk is not None else chunk_size(network, trials)
+    size = chunk if chunk is not None else chunk_size(network, trials, members[-1] if members else None)
     found: dict[str, list[np.ndarray]] = {name: [] for name in measures}
     with torch.no_grad():
         for first in range(0, len(members), size):
             stack = Stack(members[first : first + size])
-            outputs = network(inputs, start=start, noise=noise, perturb=[stack]).outputs
+            outputs = network.answers(inputs, start=start, noise=noise, perturb=[stack])
             for name, measure in measures.items():
                 found[name].append(measure(task, trials, outputs).double().cpu().numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
@@ -206,11 +269,18 @@ def shared_noise(network: Network, trials: Trials, seed: int) -> Tensor | Noise 
     return network.draw_noise(trials.n_trials, trials.n_steps, generator(seed))
 
 
-def chunk_size(network: Network, trials: Trials) -> int:
-    """Return how many lesions to run side by side: a step stays in the cache, the whole in bounded memory."""
+def chunk_size(network: Network, trials: Trials, member: Perturbs | None = None) -> int:
+    """Return how many lesions like `member` to run side by side: as many as is fastest, in bounded memory.
+
+    A kernel takes them trial by trial through all steps and keeps outputs alone, so that many share one packing of the
+    weights. The loop takes them step by step, and a step must stay in the cache.
+    """
     step = trials.n_trials * network.n_units * network.readout.element_size()
     # Kept steps, their stack, the outputs, and gains that may differ from trial to trial and step to step.
     whole = 4 * step * trials.n_steps + network.readout.element_size() * network.n_units**2
+    act = None if member is None else member.intervention(network, trials.n_trials, trials.n_steps)
+    if act is not None and not act.live and not act.n_stack and network.cell.runs_whole():
+        return max(1, int(min(TOGETHER, 2 * MEMORY / whole)))
     return max(1, int(min(CACHE / step, MEMORY / whole)))
 
 

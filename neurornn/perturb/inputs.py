@@ -58,12 +58,15 @@ class DelayInput(AbstractPerturbation):
     Args:
         channels: indices of input channels; none changes nothing.
         by: how much later, ms, rounded to whole steps; 0 for nothing.
+        when: when it holds; halfway up a ramp half of the input comes later.
     """
 
     channels: Units
     by: float
+    when: AbstractWhen = field(default_factory=Always)
 
     def __post_init__(self) -> None:
+        check_when("DelayInput", self.when)
         object.__setattr__(self, "channels", unit_tuple("DelayInput", self.channels, "channels"))
         _check.not_negative("DelayInput", "by", self.by)
 
@@ -72,7 +75,8 @@ class DelayInput(AbstractPerturbation):
         steps = min(round(self.by / network.dt), n_steps - 1)
         if not channels or not steps:
             return Intervention()
-        return Intervention(edits=(_Delayed(channels, steps),))
+        strength = self.when.strength(n_trials, n_steps, network.dt).to(network.readout)
+        return Intervention(edits=(_Delayed(channels, steps, strength),))
 
 
 @dataclass(frozen=True)
@@ -144,15 +148,17 @@ class _Dropped:
 class _Delayed:
     channels: list[int]
     steps: int
+    strength: Tensor  # (trial, time), or 1 where all are alike
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        seen = inputs.clone()
-        seen[:, self.steps :, self.channels] = inputs[:, : -self.steps, self.channels]
-        seen[:, : self.steps, self.channels] = inputs[:, :1, self.channels]
+        there = inputs[..., self.channels]
+        late = torch.cat([there[:, :1].expand(-1, self.steps, -1), there[:, : -self.steps]], dim=1)
+        seen, how = inputs.clone(), self.strength[..., None].to(inputs)
+        seen[..., self.channels] = (1 - how) * there + how * late
         return seen
 
     def part(self, rows: slice) -> Edit:
-        return self
+        return self if len(self.strength) == 1 else replace(self, strength=self.strength[rows])
 
 
 @dataclass(frozen=True, eq=False)

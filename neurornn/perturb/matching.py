@@ -23,16 +23,18 @@ class Controls:
     """Sets of units that a lesion is held against.
 
     Args:
-        sets: distinct sets, none of them with a lesioned unit. Shape `(control, units)`.
+        sets: distinct sets, without lesioned units unless they overlap. Shape `(control, units)`.
         features: what they were matched on, one row a unit.
         units: the lesioned units.
         asked: how many sets were asked for; fewer exist where the units allow no more.
+        overlap: whether the sets were drawn from all units, lesioned ones too, and match in number alone.
     """
 
     sets: Int[np.ndarray, "control units"]
     features: pd.DataFrame
     units: tuple[int, ...]
     asked: int
+    overlap: bool = False
 
     @classmethod
     def none(cls, units: Sequence[int]) -> "Controls":
@@ -79,7 +81,13 @@ def unit_features(network: Network, run: Run, counted: Float[np.ndarray, "trial 
 
 
 def matched_controls(
-    features: pd.DataFrame, units: Sequence[int], *, n_sets: int, matched_on: Sequence[str], seed: int = 0
+    features: pd.DataFrame,
+    units: Sequence[int],
+    *,
+    n_sets: int,
+    matched_on: Sequence[str],
+    overlap: bool = False,
+    seed: int = 0,
 ) -> Controls:
     """Draw distinct random sets of units that match the lesioned ones in number and in `matched_on`.
 
@@ -88,15 +96,20 @@ def matched_controls(
     `m` is 5, or more where a small lesion would leave too few different sets: 2 n_sets^(1/k) for k lesioned units.
     Duplicate sets are dropped and drawn again; where 50 draws in a row bring nothing new, there are fewer sets.
 
+    More than half of the units have no such controls. With `overlap` they are held against random sets of as many units
+    drawn from the whole network, each as likely as any other: the null that it does not matter which units they are.
+
     Args:
         features: one row a unit, from `unit_features` or your own.
         units: the lesioned units.
         n_sets: how many sets.
         matched_on: columns of `features`; "n" (the number of units) is always matched and may be named.
+        overlap: whether lesions of more than half of the units get controls from the whole network; others are not
+            touched by it.
         seed: of the draws.
 
     Raises:
-        ValueError: if a feature is unknown, or there are fewer other units than lesioned ones.
+        ValueError: if a feature is unknown, or there are fewer other units than lesioned ones and no `overlap`.
 
     References:
         Stuart (2010), doi:10.1214/09-STS313.
@@ -108,8 +121,11 @@ def matched_controls(
             _check.fail("matched_controls", "matched_on", "known features of units", name, fix)
     others = np.setdiff1d(np.arange(len(features)), np.asarray(units, dtype=int))
     if len(others) < len(units):
+        if overlap:
+            return _from_all(features.filter(items=[]), units, n_sets, np.random.default_rng(seed))
         must = f"at most half of {len(features)}, so that as many others are left for controls"
-        _check.fail("matched_controls", "units", must, f"{len(units)} units", "Or pass controls=0.")
+        fix = "Pass overlap=True for random sets of the whole network, or controls=0."
+        _check.fail("matched_controls", "units", must, f"{len(units)} units", fix)
     chosen = features.filter(items=names)
     values = chosen.to_numpy(dtype=np.float64)
     spread = values.std(axis=0)
@@ -127,6 +143,20 @@ def matched_controls(
         found[one] = None
     sets = others[np.array(list(found), dtype=int).reshape(len(found), size)]
     return Controls(sets.astype(np.int64), chosen, tuple(int(u) for u in units), n_sets)
+
+
+def _from_all(none: pd.DataFrame, units: Sequence[int], n_sets: int, rng: np.random.Generator) -> Controls:
+    """Draw distinct sets of as many units from all of them, other than the lesioned set itself."""
+    own = tuple(sorted(int(u) for u in units))
+    found: dict[tuple[int, ...], None] = {}
+    idle = 0
+    while len(found) < n_sets and idle < 50:
+        one = tuple(np.sort(rng.choice(len(none), len(own), replace=False)).tolist())
+        idle = idle + 1 if one in found or one == own else 0
+        if one != own:
+            found[one] = None
+    sets = np.array(list(found), dtype=np.int64).reshape(len(found), len(own))
+    return Controls(sets, none, own, n_sets, overlap=True)
 
 
 def _one_set(order: np.ndarray, m: int, rng: np.random.Generator) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ def lesion_matrix(
     perturbation: Callable[[Sequence[int]], AbstractPerturbation] = Silence,
     controls: int = 999,
     matched_on: Sequence[str] = ("n", "rate", "variance", "out_norm"),
+    overlap: bool = False,
     trials: int | Trials = 256,
     seed: int = 0,
     chunk: int | None = None,
@@ -39,6 +40,7 @@ def lesion_matrix(
         perturbation: what is done to the units, made from them.
         controls: how many matched groups for each, 199 and above.
         matched_on: what they are matched in; see `matched_controls`.
+        overlap: whether a group of more than half of the units is held against random groups of the whole network.
         trials: how many trials to draw over all tasks, or the very trials.
         seed: of trials, noise and controls.
         chunk: how many lesions run in one batched rollout.
@@ -47,7 +49,8 @@ def lesion_matrix(
         Scores of each group and control in each task.
 
     Raises:
-        ValueError: if there are fewer than two groups or tasks, or a group has more than half of the units.
+        ValueError: if there are fewer than two groups or tasks, or a group has more than half of the units without
+            `overlap`.
 
     Example:
         >>> def who_needs_what(fit, clusters):
@@ -79,7 +82,9 @@ def lesion_matrix(
         intact = network(given.inputs.to(network.readout), start=start, noise=noise)
         features = unit_features(network, intact, given.mask.cpu().numpy())
     matched = {
-        name: matched_controls(features, units, n_sets=controls, matched_on=matched_on, seed=seed + place)
+        name: matched_controls(
+            features, units, n_sets=controls, matched_on=matched_on, overlap=overlap, seed=seed + place
+        )
         for place, (name, units) in enumerate(chosen.items())
     }
     sets: list[tuple[int, ...]] = [(), *chosen.values()]

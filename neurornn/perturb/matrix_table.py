@@ -121,14 +121,17 @@ class LesionMatrix:
         sizes = ", ".join(str(len(units)) for units in self.groups.values())
         least = min(len(one) for one in self.control_scores)
         worst = max(float(np.abs(c.frame()["gap"].to_numpy(dtype=float)).max(initial=0.0)) for c in self.controls)
-        matched = ["number", *self.controls[0].features.columns]
+        whole = [name for name, one in zip(self.groups, self.controls, strict=True) if one.overlap]
+        matched = max((["number", *one.features.columns] for one in self.controls), key=len)
+        beside = f" Of {' and '.join(whole)}, with more than half of the units, from all units." if whole else ""
         return (
             f"{self.perturbation} of {len(self.groups)} groups ({sizes} of {self.n_units} units) in {len(self.tasks)} "
             f"tasks, {min(self.trials)} trials a task or more, the same trials and noise in every run. Score: "
             f"{self.score_name}. Null: {least} random groups or more for each, matched on "
-            f"{', '.join(matched)} (largest standardised gap {worst:.2f}). Interaction: sum of squares of the doubly "
-            f"centred matrix of harm. Dissociations: (H_ai - H_aj) - (H_bi - H_bj), two-sided, Benjamini-Hochberg over "
-            f"all pairs; double where the effects cross and each group harms its own task more than its controls do."
+            f"{', '.join(matched)} (largest standardised gap {worst:.2f}).{beside} "
+            f"Interaction: sum of squares of the doubly centred matrix of harm. Dissociations: (H_ai - H_aj) - (H_bi - "
+            f"H_bj), two-sided, Benjamini-Hochberg over all pairs; double where the effects cross and each group harms "
+            f"its own task more than its controls do."
         )
 
     @property

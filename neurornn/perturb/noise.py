@@ -12,6 +12,7 @@ from neurornn.cell.base import Intervention
 from neurornn.cell.member import member
 from neurornn.network import Network
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple
+from neurornn.perturb.held import held
 from neurornn.perturb.lesion import on_units
 from neurornn.perturb.schedule import AbstractWhen, Always, check_when, scheduled
 
@@ -75,7 +76,7 @@ class AddNoise(AbstractPerturbation):
 
 @dataclass(frozen=True)
 class WeightNoise(AbstractPerturbation):
-    r"""Multiply every recurrent weight onto some units with $1 + \xi$ for the whole run.
+    r"""Multiply every recurrent weight onto some units with $1 + \xi$, the same for as long as it holds.
 
     A connection may change its sign where $\sigma$ is large; units with Dale's law keep theirs with `sd` well below 1.
 
@@ -83,13 +84,16 @@ class WeightNoise(AbstractPerturbation):
         post: indices of the units that receive; none changes nothing.
         sd: $\sigma$.
         seed: of the noise.
+        when: when it holds; halfway up a ramp the noise is half.
     """
 
     post: Units
     sd: float
     seed: int = 0
+    when: AbstractWhen = field(default_factory=Always)
 
     def __post_init__(self) -> None:
+        check_when("WeightNoise", self.when)
         object.__setattr__(self, "post", unit_tuple("WeightNoise", self.post, "post"))
         _check.not_negative("WeightNoise", "sd", self.sd)
 
@@ -98,4 +102,4 @@ class WeightNoise(AbstractPerturbation):
         if not bool(rows.any()):
             return Intervention()
         drawn: Tensor = torch.randn(network.n_units, network.n_units, generator=generator(self.seed)).to(rows)
-        return Intervention(synapses=1.0 + rows[:, None] * drawn)
+        return held(self.when, network, n_trials, n_steps, synapses=1.0 + rows[:, None] * drawn)

@@ -1,6 +1,7 @@
 """When a perturbation holds: always, in a window, in a named epoch, or in some of the trials."""
 
 from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.binned import ticks
 from neurornn.perturb.base import Timed, Units, unit_tuple
+from neurornn.recording import Recording
 from neurornn.trials import Trials
 
 
@@ -205,6 +207,97 @@ class OnTrials(AbstractWhen):
         whole = torch.zeros(n_trials, dtype=torch.bool)
         whole[chosen] = True
         return whole
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals(AbstractWhen):
+    """In given stretches of given trials, such as those in which a laser was on.
+
+    Args:
+        trial: trial of each stretch.
+        start: when each begins, ms from the start of its trial.
+        stop: when each ends, ms.
+        n_trials: how many trials there are.
+
+    Raises:
+        ValueError: if a stretch ends before it begins, or belongs to no trial.
+
+    Example:
+        >>> from neurornn.perturb import Intervals
+        >>> Intervals([1], [10.0], [30.0], n_trials=2).strength(2, 4, 10.0).tolist()
+        [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]]
+    """
+
+    trial: Units
+    start: Iterable[float]
+    stop: Iterable[float]
+    n_trials: int
+
+    def __post_init__(self) -> None:
+        trial, start, stop = (np.asarray(list(one), dtype=float) for one in (self.trial, self.start, self.stop))
+        if not len(trial) == len(start) == len(stop):
+            must, got = "as many as `trial` and `stop`", f"{len(trial)}, {len(start)} and {len(stop)}"
+            _check.fail("Intervals", "start", must, got)
+        for name, values in (("start", start), ("stop", stop)):
+            object.__setattr__(self, name, _check.finite("Intervals", name, values))
+        if (stop < start).any():
+            _check.fail("Intervals", "stop", "at or after `start`", float(stop[stop < start][0]))
+        size = _check.count("Intervals", "n_trials", self.n_trials)
+        if len(trial) and (trial.min() < 0 or trial.max() >= size or (trial % 1).any()):
+            _check.fail("Intervals", "trial", f"whole, from 0 to {size - 1}", float(trial.max()))
+        object.__setattr__(self, "trial", trial.astype(int))
+
+    @classmethod
+    def from_recording(cls, recording: Recording, name: str) -> "Intervals":
+        """Return when epochs of this name held in a recording, trial by trial; what lies outside trials is left out.
+
+        Raises:
+            ValueError: if the recording has no epoch of this name.
+        """
+        epochs = recording.epochs
+        names = epochs["name"].astype(str).tolist() if len(epochs) else []
+        if name not in names:
+            _check.fail("Intervals", "name", "an epoch of the recording", name, _check.near(name, sorted(set(names))))
+        held = epochs.loc[(epochs["name"].astype(str) == name).to_numpy(dtype=bool)]
+        begins, ends = (recording.trials[edge].to_numpy(float)[:, None] for edge in ("start", "stop"))
+        start = np.maximum(held["start"].to_numpy(float), begins)
+        stop = np.minimum(held["stop"].to_numpy(float), ends)
+        trial, which = np.nonzero(stop > start)
+        first = begins[trial, 0]
+        return cls(trial, start[trial, which] - first, stop[trial, which] - first, len(begins))
+
+    @property
+    def held(self) -> np.ndarray:
+        """The trials with a stretch."""
+        return np.unique(np.asarray(self.trial, dtype=int))
+
+    def select(self, trials: Sequence[int] | np.ndarray) -> "Intervals":
+        """Return the same for some of the trials, numbered anew."""
+        chosen = np.asarray(trials, dtype=int)
+        rows = [np.flatnonzero(np.asarray(self.trial) == one) for one in chosen]
+        at = np.concatenate([*rows, np.empty(0, dtype=int)]).astype(int)
+        new = np.repeat(np.arange(len(chosen)), [len(one) for one in rows])
+        return replace(
+            self, trial=new, start=np.asarray(self.start)[at], stop=np.asarray(self.stop)[at], n_trials=len(chosen)
+        )
+
+    def later(self, by: float) -> "Intervals":
+        """Return the same so many ms later; what then lies before its trial is cut off."""
+        start, stop = (np.maximum(np.asarray(one) + by, 0.0) for one in (self.start, self.stop))
+        return replace(self, start=start, stop=stop)
+
+    def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
+        if n_trials != self.n_trials:
+            _check.fail("Intervals", "n_trials", f"{n_trials}, as the run has", self.n_trials)
+        steps = ticks(np.arange(n_steps) * dt)
+        whole = torch.zeros(n_trials, n_steps)
+        edges = [ticks(np.asarray(one, dtype=float)) for one in (self.start, self.stop)]
+        for trial, first, last in zip(np.asarray(self.trial).tolist(), *edges, strict=True):
+            whole[trial, torch.as_tensor((steps >= first) & (steps < last))] = 1.0
+        return whole
+
+    def resting(self, n_trials: int) -> Tensor:
+        return torch.zeros(1)
 
 
 def scheduled(when: AbstractWhen, n_trials: int, n_steps: int, like: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:

@@ -1,6 +1,6 @@
 """Lesions of classes of synapses: of a pathway, a sign, a distance, a strength, or a random fraction of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -14,6 +14,8 @@ from neurornn.cell.base import Intervention
 from neurornn.cell.member import member
 from neurornn.network import Network
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
+from neurornn.perturb.held import held
+from neurornn.perturb.schedule import AbstractWhen, Always, check_when
 
 
 class Sign(Enum):
@@ -26,7 +28,7 @@ class Sign(Enum):
 
 @dataclass(frozen=True, eq=False)
 class AblateSynapses(AbstractPerturbation):
-    r"""Cut the recurrent synapses of a class for the whole run: those that meet every condition that is named.
+    r"""Cut the recurrent synapses of a class: those that meet every condition that is named.
 
     The effective weight decides, after masks and Dale's law. Where gates have weights of their own, a synapse is that
     from one unit to another in all gates, and its weight that of the last of them. What is left has another spectral
@@ -44,6 +46,7 @@ class AblateSynapses(AbstractPerturbation):
         fraction: of the class, drawn at random, that is cut.
         seed: of that draw.
         keep_radius: whether the weights that are left are scaled back to the spectral radius of the intact ones.
+        when: when it holds; halfway up a ramp half of each weight is left.
 
     Raises:
         ValueError: if a condition is not possible for the network.
@@ -65,8 +68,10 @@ class AblateSynapses(AbstractPerturbation):
     fraction: float = 1.0
     seed: int = 0
     keep_radius: bool = False
+    when: AbstractWhen = field(default_factory=Always)
 
     def __post_init__(self) -> None:
+        check_when("AblateSynapses", self.when)
         for name in ("pre", "post"):
             side = getattr(self, name)
             object.__setattr__(self, name, None if side is None else unit_tuple("AblateSynapses", side, name))
@@ -114,7 +119,8 @@ class AblateSynapses(AbstractPerturbation):
         if not away.any():
             return Intervention()
         kept = torch.as_tensor(~away).to(network.readout)
-        return Intervention(synapses=kept * self._factor(network, away) if self.keep_radius else kept)
+        left = kept * self._factor(network, away) if self.keep_radius else kept
+        return held(self.when, network, n_trials, n_steps, synapses=left)
 
     def frame(self, network: Network) -> pd.DataFrame:
         """Return what the lesion does to a network, in one row.

@@ -122,7 +122,12 @@ class LesionTable:
             f"trials of the paired difference in {self.score_name}, same trials and noise; interval: bootstrap over "
             f"trials ({RESAMPLES} samples)."
         )
-        if n_controls:
+        if n_controls and self.controls.overlap:
+            text += (
+                f" Null: {n_controls} distinct random sets of as many units of the whole network, lesioned ones among "
+                f"them; p = (1 + controls at least as harmful) / (R + 1)."
+            )
+        elif n_controls:
             names = ["number", *match["feature"]]
             worst = float(np.abs(match["gap"].to_numpy(dtype=float)).max(initial=0.0))
             text += (

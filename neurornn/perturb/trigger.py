@@ -57,8 +57,8 @@ class Trigger(AbstractWhen):
         return replace(self, armed=self.armed.during(trials))
 
     def strength(self, n_trials: int, n_steps: int, dt: float) -> Tensor:
-        fix = "Use it with Silence, Scale, Clamp or Current."
-        _check.fail("Trigger", "when", "the schedule of a perturbation of units", "another use", fix)
+        fix = "Use it with Silence, Scale, Clamp, Current, Retune, or what cuts synapses."
+        _check.fail("Trigger", "when", "the schedule of a perturbation of units or weights", "another use", fix)
 
     def resting(self, n_trials: int) -> Tensor:
         return torch.zeros(1)
@@ -88,6 +88,10 @@ class Watch:
     def begin(self) -> "Watching":
         """Return what watches one run."""
         return Watching(self)
+
+    def part(self, rows: slice) -> "Watch":
+        """Return what watches some of the trials."""
+        return replace(self, armed=self.armed[rows])
 
 
 class Watching:
@@ -138,8 +142,7 @@ class Triggered:
         def cut(whole: Tensor | None) -> Tensor | None:
             return whole if whole is None or whole.ndim < 3 or whole.shape[0] == 1 else whole[rows]
 
-        watch = replace(self.watch, armed=self.watch.armed[rows])
-        return Triggered(watch, cut(self.gain), cut(self.offset), cut(self.added))
+        return Triggered(self.watch.part(rows), cut(self.gain), cut(self.offset), cut(self.added))
 
 
 class _Acts:

@@ -1,6 +1,6 @@
-"""Lesions of connections: cut for a whole run, without touching the network's weights."""
+"""Lesions of connections: cut for a run or a part of it, without touching the network's weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -8,11 +8,13 @@ from neurornn import _check
 from neurornn.cell.base import Intervention
 from neurornn.network import Network
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
+from neurornn.perturb.held import held
+from neurornn.perturb.schedule import AbstractWhen, Always, check_when
 
 
 @dataclass(frozen=True)
 class Cut(AbstractPerturbation):
-    r"""Cut what units receive, what they send to other units, or both, for the whole run.
+    r"""Cut what units receive, what they send to other units, or both.
 
     A unit whose incoming connections (recurrent and from the inputs) are cut keeps its bias and its noise, and so its
     tonic activity: with softplus and a bias of 0 it still drives the others with $\log 2 = 0.69$. That is not silence.
@@ -23,6 +25,7 @@ class Cut(AbstractPerturbation):
         units: indices; none changes nothing.
         incoming: whether what they receive is cut.
         outgoing: whether what they send to units is cut.
+        when: when it holds: in the steps of a window nothing arrives. Halfway up a ramp half of each weight is left.
 
     Raises:
         ValueError: if neither is cut.
@@ -42,9 +45,11 @@ class Cut(AbstractPerturbation):
     units: Units
     incoming: bool = True
     outgoing: bool = True
+    when: AbstractWhen = field(default_factory=Always)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", unit_tuple("Cut", self.units))
+        check_when("Cut", self.when)
         if not (self.incoming or self.outgoing):
             _check.fail(
                 "Cut", "incoming", "True where `outgoing` is False", False, "Cut one of the two sides at least."
@@ -62,18 +67,20 @@ class Cut(AbstractPerturbation):
             afferents[units] = 0.0
         if self.outgoing:
             synapses[:, units] = 0.0
-        return Intervention(synapses=synapses, afferents=afferents if self.incoming else None)
+        lost = afferents if self.incoming else None
+        return held(self.when, network, n_trials, n_steps, synapses=synapses, afferents=lost)
 
 
 @dataclass(frozen=True)
 class CutSynapses(AbstractPerturbation):
-    """Cut every connection from some units onto some units, for the whole run.
+    """Cut every connection from some units onto some units.
 
     The spectral radius of what is left differs; compare with controls that cut as many connections.
 
     Args:
         pre: indices of the units that send.
         post: indices of the units that receive. An empty side changes nothing.
+        when: when it holds; halfway up a ramp half of each weight is left.
 
     Example:
         >>> import torch
@@ -85,8 +92,10 @@ class CutSynapses(AbstractPerturbation):
 
     pre: Units
     post: Units
+    when: AbstractWhen = field(default_factory=Always)
 
     def __post_init__(self) -> None:
+        check_when("CutSynapses", self.when)
         object.__setattr__(self, "pre", unit_tuple("CutSynapses", self.pre, "pre"))
         object.__setattr__(self, "post", unit_tuple("CutSynapses", self.post, "post"))
 
@@ -98,4 +107,4 @@ class CutSynapses(AbstractPerturbation):
             return Intervention()
         synapses = torch.ones(network.n_units, network.n_units, dtype=network.readout.dtype, device=network.device)
         synapses[torch.tensor(post)[:, None], torch.tensor(pre)[None, :]] = 0.0
-        return Intervention(synapses=synapses)
+        return held(self.when, network, n_trials, n_steps, synapses=synapses)

@@ -14,7 +14,7 @@ from neurornn.perturb.trigger import Trigger
 def windows(perturb: Sequence[Perturbs], n_trials: int, n_steps: int, dt: float) -> pd.DataFrame:
     """Return the intervals in which perturbations hold, ramps included.
 
-    Cuts, changed constants and whatever else has no schedule hold in the whole trial. A closed loop is known only from
+    Whatever has no schedule holds in the whole trial. A closed loop is known only from
     the run, and is left out.
 
     Args:

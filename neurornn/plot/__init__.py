@@ -10,6 +10,7 @@ import neurornn.plot.dynamics
 import neurornn.plot.encoding
 import neurornn.plot.experiments
 import neurornn.plot.latent
+import neurornn.plot.lesion_dynamics
 import neurornn.plot.lesions
 import neurornn.plot.manifold
 import neurornn.plot.navigation

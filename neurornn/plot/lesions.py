@@ -1,5 +1,6 @@
 """Drawings of lesions task by task, in combination, over networks and for good, and of stimulated trials."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 from neurornn.fit import Relearning
 from neurornn.perturb import Contributions, LesionMatrix, LesionResults, UnitLesions, VarianceClusters
 from neurornn.plot.base import INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel, wrapped
-from neurornn.study import StimulationTest
+from neurornn.study import QuietLesion, StimulationTest
 
 SURE = 0.05
 """Level at which a cell is marked, and a bar is drawn in colour."""
@@ -206,13 +207,14 @@ def _(found: LesionResults) -> list[Figure]:
 @figures.register
 def _(found: StimulationTest) -> list[Figure]:
     table = found.frame()
-    with canvas(5.0, 2.8) as drawing:
+    with canvas(1.6 + 1.25 * len(table), 3.0) as drawing:
         axis = drawing.subplots()
         places = np.arange(len(table))
         axis.bar(places - 0.2, table["without"], 0.38, color=NULL, label="held out, without stimulation")
         axis.bar(places + 0.2, table["explained"], 0.38, color=MODEL, label="stimulated")
         axis.axhline(0, color=INK, lw=0.8)
-        axis.set_xticks(places, [wrapped(str(one)) for one in table["condition"]], fontsize=8)
+        names = [textwrap.fill(str(one), 14) for one in table["condition"]]
+        axis.set_xticks(places, names, fontsize=8)
         axis.set(
             ylabel="explained variance",
             ylim=(min(0.0, max(-1.0, float(table["explained"].to_numpy(dtype=float).min()))), 1.05),
@@ -222,7 +224,42 @@ def _(found: StimulationTest) -> list[Figure]:
             finished(
                 drawing,
                 title="Trials with stimulation, from a fit to those without.",
-                caption="Variance of the neurons about their training mean that each network explains.",
+                caption="Variance of the neurons about their training mean that each network explains; what is worse "
+                "than -1 is cut off.",
                 alt=", ".join(f"{row['condition']} {row['explained']:.2f}" for row in _records(table)),
+            )
+        ]
+
+
+@figures.register
+def _(found: QuietLesion) -> list[Figure]:
+    runs = found.runs
+    names = {
+        "js from active": ("Where it goes", "JS from active (nats)"),
+        "step": ("How far a step goes", "step (of the world)"),
+        "distance from the intact path": ("How far it strays", "distance (of the world)"),
+    }
+    with canvas(9.0, 2.9) as drawing:
+        axes = drawing.subplots(1, 3)
+        for letter, axis, (name, (title, label)) in zip("abc", axes, names.items(), strict=True):
+            null = runs.loc[runs["kind"] == "control", name]
+            if len(null):
+                axis.hist(null, bins=20, color=NULL, label="matched controls")
+            axis.axvline(found.value(name), color=MODEL, lw=2, label="lesion")
+            if name != "distance from the intact path":
+                axis.axvline(found.value(name, "intact"), color=INK, lw=1, ls="--", label="intact")
+            axis.set(xlabel=label, ylabel="sets")
+            p = found.value(name, "p")
+            panel(axis, letter, title if np.isnan(p) else f"{title}, p = {p:.2g}")
+        axes[0].margins(y=0.35)  # room for the legend
+        axes[0].legend(fontsize=7.5)
+        told = ", ".join(f"{name} {found.value(name):.3g} ({found.value(name, 'control'):.3g})" for name in names)
+        return [
+            finished(
+                drawing,
+                title="Lesion in quiescence.",
+                caption=f"{len(found.units)} units lesioned while the network runs without input, beside "
+                f"{len(found.controls.sets)} matched sets, from the same starts and with the same noise.",
+                alt=f"Three histograms over matched sets. Of the lesion, and the mean of its controls: {told}.",
             )
         ]

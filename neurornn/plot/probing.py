@@ -6,7 +6,7 @@ import numpy as np
 
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, THIRD, Figure, canvas, figures, finished, panel
 from neurornn.statistics import Replay
-from neurornn.study.probing import NoiseSweep, QuietLesion, Targeted
+from neurornn.study.probing import NoiseSweep, Targeted
 from neurornn.study.replay import LEVEL, Replays
 
 COLOURS = {"brain": BRAIN, "model": MODEL}
@@ -143,38 +143,6 @@ def _(biased: Targeted) -> list[Figure]:
                 alt="Share of the time near a target at the strongest current, and with its units shuffled: "
                 + "; ".join(told)
                 + ".",
-            )
-        ]
-
-
-@figures.register
-def _(hurt: QuietLesion) -> list[Figure]:
-    table = hurt.frame()
-    with canvas(5.5, 2.9) as drawing:
-        axes = drawing.subplots(1, 2)
-        for letter, axis, name in zip("ab", axes, ("js", "step"), strict=True):
-            by_set = {
-                kind: np.asarray(table.loc[table["units"] == kind, name], dtype=float)
-                for kind in ("none", "place", "random")
-            }
-            axis.hist(by_set["random"], bins=12, color=NULL, label="random sets")
-            axis.axvline(by_set["place"][0], color=MODEL, lw=2, label="place units")
-            axis.axvline(by_set["none"][0], color=INK, lw=1, ls="--", label="intact")
-            axis.set(xlabel={"js": "JS from active (nats)", "step": "step (of the world)"}[name], ylabel="sets")
-            panel(axis, letter, {"js": "Where it goes", "step": "How far a step goes"}[name])
-        axes[0].legend(fontsize=7.5)
-        return [
-            finished(
-                drawing,
-                title="Lesion in quiescence.",
-                caption="Silencing the most place-tuned units in quiescence alone, beside random sets of as many "
-                "active units.",
-                alt="Two histograms over random sets of units that are silenced. JS divergence from active runs: "
-                + ", ".join(
-                    f"{kind} {float(np.median(np.asarray(table.loc[table['units'] == kind, 'js'], dtype=float))):.3g}"
-                    for kind in ("none", "place", "random")
-                )
-                + " nats.",
             )
         ]
 

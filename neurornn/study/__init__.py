@@ -20,6 +20,8 @@ from neurornn.study.continua import ContinuumStudy as ContinuumStudy
 from neurornn.study.encoding import EncodingStudy as EncodingStudy
 from neurornn.study.familiar import FamiliarArenaStudy as FamiliarArenaStudy
 from neurornn.study.latent import LatentStudy as LatentStudy
+from neurornn.study.lesion_dynamics import LesionDynamics as LesionDynamics
+from neurornn.study.lesion_dynamics import lesion_dynamics as lesion_dynamics
 from neurornn.study.memories import FlipFlopStudy as FlipFlopStudy
 from neurornn.study.multitask import MultitaskStudy as MultitaskStudy
 from neurornn.study.neuron import NeuronFit as NeuronFit
@@ -35,6 +37,8 @@ from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
 from neurornn.study.pruning import PruningStudy as PruningStudy
 from neurornn.study.pruning_table import PruningTable as PruningTable
+from neurornn.study.quiet_lesion import QuietLesion as QuietLesion
+from neurornn.study.quiet_lesion import quiet_lesion as quiet_lesion
 from neurornn.study.reactivation import ReactivationStudy as ReactivationStudy
 from neurornn.study.remapping import RemappingStudy as RemappingStudy
 from neurornn.study.resting import RestStudy as RestStudy
@@ -46,6 +50,7 @@ from neurornn.study.sparing import SparingStudy as SparingStudy
 from neurornn.study.spiking import SpikingStudy as SpikingStudy
 from neurornn.study.spiking_memory import SpikingMemoryStudy as SpikingMemoryStudy
 from neurornn.study.stimulation import StimulationTest as StimulationTest
+from neurornn.study.stimulation import stimulated_rates as stimulated_rates
 from neurornn.study.stimulation import stimulation_test as stimulation_test
 from neurornn.study.timescales import TimescaleStudy as TimescaleStudy
 from neurornn.study.track import TrackStudy as TrackStudy

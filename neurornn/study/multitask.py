@@ -20,8 +20,8 @@ from neurornn.task import Multitask
 class MultitaskStudy(AbstractStudy):
     """Train a network on many tasks, cluster its units by task variance, and lesion each cluster in every task.
 
-    Clusters with more than half of the units have no controls and are not lesioned; where fewer than two are left,
-    nothing can dissociate.
+    Controls are other units, matched to those of the cluster; of a cluster with more than half of the units, random
+    sets of as many from the whole network.
 
     Args:
         controls: matched random groups for each cluster.
@@ -54,12 +54,16 @@ class MultitaskStudy(AbstractStudy):
         variance, names = task_variance(fit.network, seen)
         clusters = variance_clusters(variance, names, most=self.most, seed=plan.seed)
         plan.say(f"lesions of {clusters.n_clusters} clusters")
-        groups = {name: units for name, units in clusters.groups.items() if 2 * len(units) <= fit.network.n_units}
-        matrix = None
-        if len(groups) > 1:
-            matrix = lesion_matrix(fit, groups, controls=self.controls, trials=self.trials, seed=plan.seed + 7_000_037)
+        matrix = lesion_matrix(
+            fit,
+            clusters.groups,
+            controls=self.controls,
+            overlap=True,
+            trials=self.trials,
+            seed=plan.seed + 7_000_037,
+        )
         quantities = _quantities(done, clusters, matrix)
-        parts = ({"matrix": matrix} if matrix is not None else {}) | {"clusters": clusters, "training": fit}
+        parts = {"matrix": matrix, "clusters": clusters, "training": fit}
         headline = pd.DataFrame({"task": done.index, "done right": [f"{value:.3f}" for value in done]})
         return Findings(quantities, fit, headline, parts, plan.notes, plan.title)
 
@@ -72,7 +76,7 @@ def performance(fit: Fit, n_trials: int, *, seed: int) -> pd.Series:
     return means.reindex(list(fit.task.rules))  # type: ignore[attr-defined]
 
 
-def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatrix | None) -> dict[str, float]:
+def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatrix) -> dict[str, float]:
     """Return every number that a gate may ask for."""
     quantities = {f"right_{rule}": float(value) for rule, value in done.items()}
     quantities |= {
@@ -82,11 +86,10 @@ def _quantities(done: pd.Series, clusters: VarianceClusters, matrix: LesionMatri
         "silhouette": max(clusters.silhouettes.values()),
         "active_units": float((clusters.labels >= 0).sum()),
     }
-    if matrix is None:
-        return quantities | {"lesioned_clusters": 0.0, "interaction_p": float("nan"), "double_dissociations": 0.0}
     double = matrix.double()
     return quantities | {
         "lesioned_clusters": float(len(matrix.groups)),
+        "largest_cluster": max(len(units) for units in matrix.groups.values()) / matrix.n_units,
         "interaction_p": matrix.interaction_p,
         "double_dissociations": float(len(double)),
         "largest_interaction": float(double["interaction"].to_numpy(dtype=float).max()) if len(double) else 0.0,

@@ -1,4 +1,4 @@
-"""What quiescence depends on: the noise, a bias towards one place, and the units that are there."""
+"""What quiescence depends on: the noise, and a bias towards one place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.fit import Fit
 from neurornn.network import Perturbs
-from neurornn.perturb import Current, Silence
+from neurornn.perturb import Current
 from neurornn.reactivation import code_extent
 from neurornn.statistics import histogram_divergence
 
@@ -62,25 +62,6 @@ class Targeted:
         found = [np.asarray(self.table[name]) for name in ("target", "strength", "pattern", "near")]
         rows = (found[0] == target) & (found[1] == strength) & (found[2] == pattern)
         return float(found[3][rows].mean()) if rows.any() else float("nan")
-
-
-@dataclass(frozen=True, eq=False)
-class QuietLesion:
-    """Quiescence without some units: `units` (`place` or a random set), `js` from the active run, `step`.
-
-    Args:
-        table: one row a condition and strength.
-        methods: how this was made.
-        references: DOIs.
-    """
-
-    table: pd.DataFrame
-    methods: str
-    references: tuple[str, ...] = ("10.48550/arXiv.2505.17003",)
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row a condition and strength."""
-        return self.table
 
 
 def quiet_paths(
@@ -185,37 +166,6 @@ def targeted(
         f"({discard} discarded). Control: the same current to the units in {draws} random orders."
     )
     return Targeted(pd.DataFrame(rows), methods)
-
-
-def quiet_lesion(
-    fit: Fit,
-    units: Sequence[int],
-    *,
-    draws: int = 20,
-    trials: int = 50,
-    steps: int = 400,
-    discard: int = 100,
-    seed: int,
-) -> QuietLesion:
-    """Return what silencing `units` does to quiescence, beside silencing as many others among the active ones."""
-    quiet = partial(quiet_paths, fit, trials=trials, steps=steps, discard=discard, seed=seed)
-    positions, activity = active_paths(fit, trials=trials, seed=seed)
-    others = np.setdiff1d(np.flatnonzero(activity.max(axis=0) > 1e-6), np.asarray(units, dtype=int))
-    if len(others) < len(units):
-        got = f"{len(units)} units and {len(others)} others that are active"
-        _check.fail("quiet_lesion", "units", "at most half of the active ones", got)
-    rng = np.random.default_rng(seed)
-    sets = [("none", []), ("place", list(units))]
-    sets += [("random", rng.choice(others, len(units), replace=False).tolist()) for _ in range(draws)]
-    rows = []
-    for name, these in sets:
-        path = quiet(perturb=[Silence(these)] if these else [])
-        rows.append({"units": name, **_summary(fit, path, positions)})
-    methods = (
-        f"{len(units)} units silenced throughout {trials} quiescent trials of {steps} steps ({discard} discarded), "
-        f"beside {draws} random sets of as many other active units; JS in nats from the intact active run."
-    )
-    return QuietLesion(pd.DataFrame(rows), methods)
 
 
 def _summary(fit: Fit, path: Paths, active: Paths) -> dict[str, float]:

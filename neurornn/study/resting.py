@@ -10,7 +10,8 @@ from neurornn.fit import Fit
 from neurornn.recording import Recording
 from neurornn.statistics import PlaceBins, spatial_profile
 from neurornn.study.base import AbstractStudy, Findings, Plan, needs_recording
-from neurornn.study.probing import NoiseSweep, QuietLesion, Targeted, noise_sweep, quiet_lesion, targeted
+from neurornn.study.probing import NoiseSweep, Targeted, noise_sweep, targeted
+from neurornn.study.quiet_lesion import QuietLesion, quiet_lesion
 from neurornn.study.replay import Replays, observed_session, replays, rest_of, whole_session
 from neurornn.study.track import TrackStudy
 
@@ -38,7 +39,7 @@ class RestStudy(AbstractStudy):
         targets: places of targeted reactivation, as fractions of the track.
         strengths: of the current towards them.
         lesioned: how many of the most place-tuned units are silenced.
-        draws: random sets beside them.
+        controls: matched random sets beside them.
         quiet_trials: quiescent trials of each condition.
         quiet_steps: steps of each.
 
@@ -57,7 +58,7 @@ class RestStudy(AbstractStudy):
     targets: tuple[float, ...] = (0.25, 0.75)
     strengths: tuple[float, ...] = (0.0, 0.03, 0.1, 0.3, 1.0)
     lesioned: int = 10
-    draws: int = 20
+    controls: int = 199
     quiet_trials: int = 50
     quiet_steps: int = 400
 
@@ -80,7 +81,7 @@ class RestStudy(AbstractStudy):
         tuned = self._tuned(fit, runs, seed)
         sweep = noise_sweep(fit, self.factors, trials=trials, steps=steps, seed=seed)
         biased = targeted(fit, self.targets, self.strengths, trials=trials, steps=steps, seed=seed)
-        hurt = quiet_lesion(fit, tuned, draws=self.draws, trials=trials, steps=steps, seed=seed)
+        hurt = quiet_lesion(fit, tuned, controls=self.controls, trials=trials, steps=steps, seed=seed)
         parts = {"replay": scores, "noise": sweep, "targeted": biased, "quiet lesion": hurt}
         found = _quantities(scores, sweep, biased, hurt)
         return Findings(found, fit, _headline(scores), parts, plan.notes, plan.title)
@@ -128,12 +129,9 @@ def _quantities(scores: Replays, sweep: NoiseSweep, biased: Targeted, hurt: Quie
             gains.append((strength, place - control))
     strongest = max(strength for strength, _ in gains)
     named["targeted_gain"] = float(np.mean([gain for strength, gain in gains if strength == strongest]))
-    js = {
-        kind: [row["js"] for row in _rows(hurt.frame()) if row["units"] == kind] for kind in ("none", "place", "random")
-    }
-    for kind, values in js.items():
-        named[f"lesion_js_{kind}"] = float(np.mean(values))
-    named["lesion_p"] = (1 + sum(value >= js["place"][0] for value in js["random"])) / (1 + len(js["random"]))
+    for kind, column in (("none", "intact"), ("place", "lesion"), ("random", "control")):
+        named[f"lesion_js_{kind}"] = hurt.value("js from active", column)
+    named["lesion_p"] = hurt.value("js from active", "p")
     return named
 
 

@@ -91,10 +91,14 @@ KINDS: dict[str, Callable[[list[int]], AbstractPerturbation]] = {
     "rotate": lambda units: Rotate(swapped(units)),
     "closed loop": lambda units: Silence(units, Trigger([0], -9.0, lasting=30.0, delay=20.0)),
     "closed-loop current": lambda units: Current(units, 2.0, Trigger([0], -9.0, lasting=30.0)),
+    "closed-loop cut": lambda units: Cut(units, when=Trigger([0], -9.0, lasting=30.0)),
+    "cut in a window": lambda units: Cut(units, when=During(30.0, 90.0)),
+    "bias on a ramp": lambda units: Retune(units, "bias", shift=0.5, when=During(30.0, 150.0, ramp=40.0)),
+    "tau in some trials": lambda units: Retune(units, "tau", 0.5, when=InTrials(0.5, 4, During(30.0, 90.0))),
 }
 
 TWICE_IS_ONCE = ["silence", "clamp", "cut", "cut incoming", "cut outgoing", "cut synapses", "drop", "drop the past"]
-TWICE_IS_ONCE += ["playback", "freeze", "ablate"]
+TWICE_IS_ONCE += ["playback", "freeze", "ablate", "closed-loop cut", "cut in a window"]
 
 WINDOWED: dict[str, Callable[[list[int], AbstractWhen], AbstractPerturbation]] = {
     "silence": Silence,
@@ -103,9 +107,21 @@ WINDOWED: dict[str, Callable[[list[int], AbstractWhen], AbstractPerturbation]] =
     "current": lambda units, when: Current(units, 0.8, when),
 }
 
+REWEIGHED: dict[str, Callable[[list[int], AbstractWhen], AbstractPerturbation]] = {
+    "cut": lambda units, when: Cut(units, when=when),
+    "cut incoming": lambda units, when: Cut(units, outgoing=False, when=when),
+    "cut synapses": lambda units, when: CutSynapses(units, range(N), when),
+    "ablate": lambda units, when: AblateSynapses(pre=units, when=when),
+    "weight noise": lambda units, when: WeightNoise(units, 0.5, when=when),
+    "bias": lambda units, when: Retune(units, "bias", shift=0.5, when=when),
+    "tau": lambda units, when: Retune(units, "tau", 0.5, when=when),
+}
+
 WINDOWED_TOO: dict[str, Callable[[list[int], AbstractWhen], AbstractPerturbation]] = {
     **WINDOWED,
+    **REWEIGHED,
     "drop": Drop,
+    "delay input": lambda units, when: DelayInput(units, 30.0, when),
     "playback": lambda units, when: Playback(units, 2 + np.repeat(SPOKEN, len(units), axis=2), when),
     "noise": lambda units, when: AddNoise(units, 0.8, when=when),
     "sent noise": lambda units, when: AddNoise(units, 0.8, "sent", when),
@@ -121,7 +137,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 def possible(network: Network, kind: str) -> None:
     """Skip what this network has nothing for."""
-    if kind in ("bias", "tau") and not network.cell.constants:
+    if kind.split()[0] in ("bias", "tau") and not network.cell.constants:
         pytest.skip("gated cells have no constants to change")
 
 
@@ -196,7 +212,7 @@ def test_stack_of_one_is_the_single_run(network: Network, kind: str) -> None:
 
 
 def test_stack_is_the_separate_runs(network: Network) -> None:
-    kinds = [kind for kind in KINDS if kind not in ("bias", "tau") or network.cell.constants]
+    kinds = [kind for kind in KINDS if kind.split()[0] not in ("bias", "tau") or network.cell.constants]
     both = (Silence([3]), Current([4], 1.0, During(50.0, 90.0)))
     mixed = (Rotate(swapped([3, 4])), Scale([3], 0.5), Drop([0], During(50.0, 90.0)))
     members = [(), *(KINDS[kind]([1, 2]) for kind in kinds), both, mixed]
@@ -211,10 +227,43 @@ def test_stack_is_the_separate_runs(network: Network) -> None:
 
 @pytest.mark.parametrize("kind", WINDOWED_TOO)
 def test_before_the_window_nothing_changes(network: Network, kind: str) -> None:
+    possible(network, kind)
     later = WINDOWED_TOO[kind]([1, 2], During(100.0, 150.0))
     intact, hurt = intact_by_steps(network), run(network, later)
     torch.testing.assert_close(hurt.activity[:, :10], intact.activity[:, :10], **FLOAT32)
     assert not torch.equal(hurt.activity[:, 10:], intact.activity[:, 10:])
+
+
+@pytest.mark.parametrize("kind", REWEIGHED)
+def test_changed_weights_hold_in_their_window_trials_and_strength(network: Network, kind: str) -> None:
+    """A window over the whole run is the whole run; chosen trials alone are changed; no ramp is another lesion."""
+    possible(network, kind)
+    make = REWEIGHED[kind]
+    always, whole = run(network, make([1, 2], Always())), run(network, make([1, 2], During(0.0, STEPS * DT)))
+    torch.testing.assert_close(whole.activity, always.activity, **FLOAT32)
+    when = InTrials(0.5, seed=4)
+    chosen, some = when.chosen(TRIALS), run(network, make([1, 2], when))
+    torch.testing.assert_close(some.activity[chosen], always.activity[chosen], **FLOAT32)
+    torch.testing.assert_close(some.activity[~chosen], intact_by_steps(network).activity[~chosen], **FLOAT32)
+    ramp = run(network, make([1, 2], During(0.0, STEPS * DT, ramp=80.0)))
+    assert not torch.equal(ramp.activity, always.activity)
+
+
+@pytest.mark.parametrize("kind", REWEIGHED)
+def test_kernel_and_loop_agree_on_changed_weights(network: Network, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    possible(network, kind)
+    make = REWEIGHED[kind]
+    later, ramp = During(50.0, 120.0), During(20.0, 180.0, ramp=40.0)
+    stack = Stack([(), make([1], Always()), (make([1, 2], later), Silence([3], InTrials(0.5, 4)), Current([4], 0.3))])
+    acts = [[make([1, 2], when)] for when in (Always(), later, ramp, InTrials(0.5, 4, later))]
+    acts += [[make([1], later), Scale([2], 0.5, During(90.0, 160.0)), Clamp([3], 0.4)], [stack]]
+    fast = [run(network, *act) for act in acts]
+    monkeypatch.setenv("NEURORNN_BACKEND", "loop")
+    for act, one in zip(acts, fast, strict=True):
+        slow = run(network, *act)
+        torch.testing.assert_close(one.activity, slow.activity, rtol=1e-4, atol=1e-5)
+        for part, other in zip(one.state, slow.state, strict=True):
+            torch.testing.assert_close(part, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", WINDOWED)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from neurornn import GRU, GaussianNoise, Intervention, LeakyRate, Network, UniformNoise, generator
-from neurornn.network import combine, then
+from neurornn.cell.intervention import then
+from neurornn.network import combine
 from tests.tolerances import EXACT, FLOAT32
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -11,9 +12,13 @@ from neurornn._types import generator
 from neurornn.cell import GRU, LeakyRate
 from neurornn.network import Network
 from neurornn.perturb import (
+    AbstractPerturbation,
     Cut,
+    During,
     Epoch,
     Silence,
+    Stack,
+    Trigger,
     lesion,
     matched_controls,
     paired_scores,
@@ -217,6 +222,12 @@ def test_single_unit_has_as_many_controls_as_there_are_others() -> None:
     assert table.p >= 1 / 20
 
 
+def test_most_units_are_held_against_any_set_of_as_many() -> None:
+    table = lesion(fit(copier([0.05] * 20)), range(12), controls=199, overlap=True, doses=(), trials=2)
+    assert table.controls.overlap and table.p > 0.1  # all units are alike
+    assert "199 distinct random sets of as many units of the whole network" in table.methods
+
+
 def test_features_of_units_are_those_of_their_weights_and_activity() -> None:
     network = Network(GRU(1, 5), 2)
     trials = Copy().sample(3, generator=generator(0))
@@ -254,7 +265,7 @@ def test_dose_sets_hold_their_share_of_units() -> None:
         ),
         (
             {"units": range(11)},
-            r"matched_controls: `units` must be at most half of 20, .*; got '11 units'\. Or pass controls=0",
+            r"matched_controls: `units` must be at most half of 20, .*; got '11 units'\. Pass overlap=True for random ",
         ),
     ],
 )
@@ -266,3 +277,25 @@ def test_experiments_that_cannot_be(settings: dict, message: str) -> None:
 def test_score_that_is_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match=r"lesion: `score` must be finite for every trial; got '.* scores NaN or inf"):
         lesion(fit(copier([0.05] * 20), broken=True), [0], controls=0, trials=4)
+
+
+@pytest.mark.parametrize("kind", [Silence, Cut, lambda units: Silence(units, During(20.0, 60.0))])
+def test_answers_alone_are_the_outputs_of_whole_runs(kind: Callable[[list[int]], AbstractPerturbation]) -> None:
+    network = Network(LeakyRate(2, 12, tau=40.0, dt=10.0, nonlinearity="tanh", seed=1), 3, n_start=1, noise=0.1)
+    trials, start = torch.randn(4, 9, 2, generator=generator(0)), torch.randn(4, 1, generator=generator(1))
+    with torch.no_grad():
+        noise = network.draw_noise(4, 9, generator(2))
+        for act in ([], [kind([])], [kind([1, 3])], [Stack([(), kind([1]), kind([2, 5])])]):
+            whole = network(trials, start=start, noise=noise, perturb=act).outputs
+            alone = network.answers(trials, start=start, noise=noise, perturb=act)
+            torch.testing.assert_close(alone, whole, rtol=1e-5, atol=1e-6)
+    assert network.answers(trials, start=start, perturb=[kind([1])]).requires_grad
+
+
+def test_many_lesions_of_what_a_kernel_knows_run_side_by_side() -> None:
+    trials = Copy().sample(4, generator=generator(0))
+    network = Network(LeakyRate(1, 12), 2)
+    fast = network.cell.runs_whole()
+    assert chunk_size(network, trials, Silence([1])) == (32 if fast else 1302)
+    assert chunk_size(network, trials, Silence([1], Trigger([0], 1.0, 10.0))) > 32
+    assert not Network(GRU(1, 12), 2).cell.runs_whole()

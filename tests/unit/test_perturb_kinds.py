@@ -269,7 +269,7 @@ SEEN = torch.zeros(2, 5, 2)
         ),
         (
             lambda: NET(SEEN, perturb=[AddNoise([0], 1.0, when=Trigger([0], 0.0, 10.0))]),
-            r"Trigger: `when` must be the schedule of a perturbation of units; got 'another use'\. Use it with Silence",
+            r"Trigger: `when` must be the schedule of a perturbation of units or weights; got 'another use'\. Use it",
         ),
         (lambda: NET(SEEN, perturb=[Silence([0], Trigger([9], 0.0, 1.0))]), r"Trigger: `units` must be below 6; got 9"),
         (lambda: Playback([0], np.zeros((1, 5))), r"Playback: `activity` must be of shape \(trial, time, 1\)"),

@@ -93,6 +93,22 @@ def test_two_halves_dissociate_and_a_mixture_does_not() -> None:
     assert mixed.summary().set_index("quantity").loc["double dissociations", "value"] == 0.0
 
 
+def test_a_large_group_is_held_against_sets_of_the_whole_network() -> None:
+    """Of more than half of the units no matched others are left; its null is any set of as many."""
+    groups = {"a": range(5), "most": range(10, 35)}
+    with pytest.raises(ValueError, match=r"matched_controls: `units` must be at most half of 40, .* overlap=True"):
+        lesion_matrix(halves(), groups, controls=199, trials=8)
+    matrix = lesion_matrix(halves(), groups, controls=199, matched_on=("n",), overlap=True, trials=8)
+    small, large = matrix.controls
+    assert not small.overlap and large.overlap and large.sets.shape == (199, 25)
+    assert np.isin(large.sets, np.arange(10, 35)).any() and not np.isin(small.sets, np.arange(5)).any()
+    assert len({tuple(one) for one in large.sets.tolist()}) == 199 and list(range(10, 35)) not in large.sets.tolist()
+    hit = np.bincount(large.sets.ravel(), minlength=40) / 199
+    assert np.abs(hit - 25 / 40).max() < 5 * np.sqrt(25 / 40 * 15 / 40 / 199)
+    assert "Of most, with more than half of the units, from all units." in matrix.methods
+    assert "Of most" not in lesion_matrix(halves(), {"a": range(5), "b": range(5, 9)}, controls=199, trials=8).methods
+
+
 def test_interaction_is_even_where_groups_are_drawn_at_random() -> None:
     rng = np.random.default_rng(0)
     fit = summer(rng.random(60).tolist(), rng.random(60).tolist())

@@ -25,6 +25,7 @@ from neurornn.perturb import (
     RemoveSubspace,
     Retune,
     Rotate,
+    ShuffleBeyond,
     Silence,
     Stack,
     Trigger,
@@ -202,7 +203,7 @@ TEST = animal(np.arange(12) % 3 == 0)
         ),
         (
             lambda: stimulation_test(TEST[1], TEST[0], [], stimulated="opto"),
-            r"`stimulated` must be a column of the rec",
+            r"`stimulated` must be a column of the recording's trials, or the name",
         ),
         (
             lambda: stimulation_test(TEST[1], TEST[0], [Current([0], 1.0)]).explained("hurt"),
@@ -217,8 +218,8 @@ TEST = animal(np.arange(12) % 3 == 0)
             r"`stimulated` must be such that 4 trials or more are without it; got '0 of 6 without'",
         ),
         (
-            lambda: stimulation_test(TEST[1], TEST[0], [Cut([0])]),
-            r"stimulation_test: `perturb` must be of perturbations with a schedule; got 'Cut'",
+            lambda: stimulation_test(TEST[1], TEST[0], [ShuffleBeyond([0], 20.0)]),
+            r"stimulation_test: `perturb` must be of perturbations with a schedule; got 'ShuffleBeyond'",
         ),
         (lambda: relearn(untrained(), [], steps=0), r"relearn: `steps` must be a whole number, 1 or above; got 0"),
         (

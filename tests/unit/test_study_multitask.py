@@ -25,10 +25,8 @@ def test_study_gives_every_number_and_what_can_be_drawn() -> None:
     numbers = found.quantities
     assert 0 <= numbers["worst"] <= numbers["mean"] <= 1 and numbers["clusters"] >= 2
     assert {"right_Go", "right_Anti", "interaction_p", "double_dissociations"} <= set(numbers)
-    if "matrix" in found.parts:
-        assert found.parts["matrix"].harm.shape == (numbers["lesioned_clusters"], 2)
-    else:
-        assert np.isnan(numbers["interaction_p"])
+    assert numbers["lesioned_clusters"] == numbers["clusters"] and not np.isnan(numbers["interaction_p"])
+    assert found.parts["matrix"].harm.shape == (numbers["clusters"], 2)
     for part in found.parts.values():
         assert all(figure.svg for figure in figures(part))
 

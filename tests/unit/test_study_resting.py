@@ -12,7 +12,7 @@ from neurornn.errors import RecordingError
 from neurornn.fit import Fit
 from neurornn.recipe import load_fit_recipe
 from neurornn.study import Findings, Plan, RestStudy, TrackStudy
-from neurornn.study.probing import noise_sweep, quiet_lesion, quiet_paths, targeted
+from neurornn.study.probing import noise_sweep, quiet_paths, targeted
 from neurornn.study.replay import Replays, observed_session, replays, rest_of, whole_session
 
 SMALL = RestStudy(
@@ -21,7 +21,7 @@ SMALL = RestStudy(
     factors=(0.0, 2.0),
     strengths=(0.0, 0.1),
     lesioned=3,
-    draws=2,
+    controls=199,
     quiet_trials=6,
     quiet_steps=150,
 )
@@ -132,7 +132,3 @@ def test_what_cannot_be_asked(session: Recording, fit: Fit) -> None:
         noise_sweep(fit, (-1.0,), trials=3, steps=110)
     with pytest.raises(ValueError, match=r"targeted: `targets` must be places that active trials visit; got 7\.0"):
         targeted(fit, (7.0,), (0.1,), trials=3, steps=110)
-    with pytest.raises(
-        ValueError, match="quiet_lesion: `units` must be at most half of the active ones; got '23 units"
-    ):
-        quiet_lesion(fit, range(23), trials=3, steps=110, seed=0)

@@ -40,7 +40,7 @@ struct leaky {
     const float *shift;   /* (O) */
     const float *first;   /* (B, N), optional: what was sent before the first step, if it is not r */
     const float *act_gain, *act_offset, *act_current; /* (.., .., .., N), optional */
-    float *sent;          /* (B, T, N): r, or what of it is sent */
+    float *sent;          /* (B, T, N): r, or what of it is sent; optional where there is no backward pass */
     float *state;         /* (B, T, N): h, for CURRENT */
     float *last;          /* (B, N): h after the last step */
     float *rate;          /* (B, T, N): f(u), for RATE with TANH */

@@ -61,8 +61,10 @@ INLINE void settle(const int form, const int gate, const struct leaky *c, vec u,
     }
     if (n < LANES) store_some(r_at, r, n); /* what lies beyond stays 0 */
     else store(r_at, r);
-    store_some(c->sent + at, r, n);
-    soon_written(c->sent + at + c->units);
+    if (c->sent) {
+        store_some(c->sent + at, r, n);
+        soon_written(c->sent + at + c->units);
+    }
     if (form == CURRENT && c->state) {
         store_some(c->state + at, h, n);
         soon_written(c->state + at + c->units);
