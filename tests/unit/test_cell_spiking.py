@@ -68,6 +68,24 @@ def test_a_postsynaptic_potential_is_the_difference_of_two_exponentials(tau_syn:
     np.testing.assert_allclose(np.array(potentials) + 65.0, psp, rtol=1e-7)
 
 
+def test_a_spike_of_an_input_is_a_spike_of_a_unit() -> None:
+    """With weights alike, both leave the same current and the same potential; half of one leaves half of it."""
+    cell = LIF(1, 2, tau=20.0, tau_syn=4.0, spike_inputs=True, bias=False).double()
+    with torch.no_grad():
+        cell.wiring.weight.copy_(torch.tensor([[0.0, 0.0], [0.5, 0.0]]))
+        cell.w_in.copy_(torch.tensor([[0.0], [0.5]]))
+    nothing, from_input = torch.zeros(1, 30, 1).double(), torch.zeros(1, 30, 1).double()
+    from_input[0, 0] = 1.0
+    v, _, i = cell.initial(1)
+    fired = (v, torch.tensor([[1.0, 0.0]]).double(), i)
+    one = [state[0][0, 1].detach() + 65.0 for _, state in cell.steps(nothing, fired)]
+    other = [state[0][0, 1].detach() + 65.0 for _, state in cell.steps(from_input, cell.initial(1))]
+    half = [state[0][0, 1].detach() + 65.0 for _, state in cell.steps(0.5 * from_input, cell.initial(1))]
+    torch.testing.assert_close(torch.stack(other), torch.stack(one), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(2 * torch.stack(half), torch.stack(one), rtol=1e-12, atol=1e-12)
+    assert float(torch.stack(one).max()) > 1.0
+
+
 def test_without_a_filter_a_weight_of_one_goes_from_rest_to_threshold() -> None:
     cell = LIF(1, 2, tau_syn=None, bias=False, dt=1.0).double()
     with torch.no_grad():
@@ -301,6 +319,10 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
     (lambda: LIF(1, 4, reset="hard "), r"LIF: `reset` must be a member of Reset; got 'hard '. Did you mean 'hard'\?"),
     (lambda: LIF(1, 4, train=("taus",)), r"LIF: `train` must be names of constants.*'taus'. Did you mean 'tau'\?"),
     (lambda: LIF(2, 4, inject=True), r"LIF: `n_in` must be 1 or 4, one a unit, where inputs are injected; got 2"),
+    (
+        lambda: LIF(1, 4, tau_syn=None, spike_inputs=True),
+        r"LIF: `spike_inputs` must be false where inputs are injected",
+    ),
     (lambda: ShortTerm(0.0, 100.0), r"ShortTerm: `use` must be above 0; got 0.0. Nothing would ever be released"),
     (lambda: ShortTerm(0.5, 0.0), r"ShortTerm: `tau_recovery` must be a finite number above 0"),
     (lambda: ShortTerm(0.5, 10.0, -1.0), r"ShortTerm: `tau_facilitation` must be a finite number, 0 or above"),
