@@ -28,6 +28,14 @@ class Reset(Enum):
     - `HARD`: $v \leftarrow v_r$.
     - `SOFT`: $v \leftarrow v - \Delta$, so that what was above threshold is kept.
     - `NONE`: nothing.
+
+    Backward, $z_t$ in it is taken as given (detached) or not (attached), $h$ being the surrogate derivative
+    $\partial z_t/\partial v^-_t$:
+
+    | $\partial v_t/\partial v^-_t$ | detached | attached |
+    | --- | --- | --- |
+    | `HARD` | $1 - z_t$ | $1 - z_t + (v_r - v^-_t)\,h$ |
+    | `SOFT` | $1$ | $1 - \Delta\,h$ |
     """
 
     HARD = "hard"

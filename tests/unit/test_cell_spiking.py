@@ -127,6 +127,25 @@ def test_resets_follow_their_equations() -> None:
         assert float(v.detach()) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+def test_backward_a_reset_is_taken_as_given_or_not(reset: str, attached: bool) -> None:
+    """What a potential of 3 mV below and 2 mV above threshold owes to the one before: the table of `Reset`."""
+    cell = LIF(1, 1, reset=reset, v_reset=-60.0, detach_reset=not attached, surrogate=SuperSpike(0.5), bias=False)
+    cell = cell.double()
+    kept, slope = math.exp(-1.0 / 20.0), 0.5
+    for above in (-3.0, 2.0):
+        before = torch.tensor([[-65.0 + (15.0 + above) / kept]], dtype=torch.float64, requires_grad=True)
+        rest = cell.initial(1)[1:]
+        _, after = cell.step(torch.zeros(1, 1).double(), (before, *rest))
+        (found,) = torch.autograd.grad(after[0].sum(), before)
+        fired, bump = float(above > 0), 1 / (1 + slope * abs(above)) ** 2 / 15.0
+        expected = 1.0 - fired if reset == "hard" else 1.0
+        if attached:
+            expected += (-60.0 + 50.0 - above if reset == "hard" else -10.0) * bump
+        assert float(found) == pytest.approx(kept * expected, rel=1e-6)
+
+
 def test_a_threshold_adapts_to_the_interval_that_solves_its_equations() -> None:
     settings = {"tau": 20.0, "tau_adapt": 100.0, "jump": 3.0, "reset": "hard", "dt": 0.1}
     at, _ = clamp(AdaptiveLIF, 300.0, 800.0, **settings)  # type: ignore[arg-type]
