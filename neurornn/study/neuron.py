@@ -81,8 +81,8 @@ def fit_neuron(
     All optimisers look between the same bounds and lower the same loss: the potential before the first spike, the
     number of spikes so far, where single spikes are (van Rossum's distance), and by how much the last interval of a
     step is longer than its first. Resistance and time constant are looked for within a factor of three of what the
-    silent steps tell, the resting potential within 8 mV, the reset within 8 mV of the lowest potential between spikes,
-    and the rest within `neurornn.study.neuron_kinds.RANGES`.
+    silent steps tell, the resting potential within 8 mV, the reset within 8 mV of the lowest potential between spikes
+    or just below threshold, and the rest within `neurornn.study.neuron_kinds.RANGES`.
 
     The refractory period matters more than its size suggests: held at 1 ms, a fast-spiking neuron's f-I curve, which
     bends, can be had of adaptation alone, and then the model adapts where the neuron does not.
