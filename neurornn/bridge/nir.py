@@ -39,7 +39,8 @@ def to_nir(network: Network, path: str | Path | None = None) -> Any:
 
     Needs the package `nir` (`pip install neurornn[nir]`). What NIR has no node for is refused rather than left out:
     soft resets, refractory periods, adaptation, short-term plasticity, encoders and nonlinear rates. Wirings become
-    plain weights.
+    plain weights. Units whose inputs are spikes (`LIF(spike_inputs=True, bias=False)`) become a `CubaLIF`; inputs that
+    are currents go past the synapses, and the filter is an `LI` of its own.
 
     Args:
         network: the network, with a hard reset.
