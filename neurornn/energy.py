@@ -119,9 +119,11 @@ def drives(
     whole = before.flatten(-3, -2)  # trials and steps as one axis, so that stacked weights meet stacked activity
     w_in, w_rec, bias, *_ = cell.altered(act)
     arriving = (whole @ w_rec.mT).unflatten(-2, activity.shape[-3:-1])
-    if isinstance(cell, LIF | AdaptiveLIF):
-        arriving = _filtered(arriving, torch.exp(-cell.dt / cell.tau_syn()))  # type: ignore[operator]
     fed = (act.seen(trials.inputs.to(activity)).flatten(-3, -2) @ w_in.mT).unflatten(-2, activity.shape[-3:-1])
+    if isinstance(cell, LIF | AdaptiveLIF):
+        if cell.spike_inputs:
+            arriving, fed = arriving + fed, torch.zeros_like(fed)
+        arriving = _filtered(arriving, torch.exp(-cell.dt / cell.tau_syn()))  # type: ignore[operator]
     u = arriving + fed + bias
     return u if act.current is None else u + act.current
 

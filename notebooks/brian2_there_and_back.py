@@ -116,7 +116,7 @@ balanced = nr.simulated_cuba(0, n_units=1000, duration=1000.0, target="numpy")
 balanced
 
 # %%
-state = nr.balanced_state(balanced)
+state = nr.balanced_state(balanced, min_spikes=5)  # a second is short: by default a CV needs 20 spikes
 state.frame()
 
 # %%

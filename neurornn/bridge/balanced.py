@@ -20,6 +20,7 @@ def simulated_brunel(
     n_excitatory: int = 10_000,
     inhibition: float = 5.0,
     drive: float = 2.0,
+    weight: float = 0.1,
     duration: float = 2000.0,
     recorded: int = 500,
     target: str = "cpp_standalone",
@@ -32,14 +33,15 @@ def simulated_brunel(
     with $\tau$ = 20 ms, $D$ = 1.5 ms, $w$ = 1 from excitatory and $-g$ from inhibitory neurons, a quarter as many. Each
     neuron has $C_E$ = `n_excitatory`/10 different excitatory inputs drawn at random, $C_E/4$ inhibitory ones, and
     $C_E$ Poisson inputs from outside at `drive` times the rate $\theta/(J C_E \tau)$ that alone would take it to
-    threshold. $J$ = 0.1 mV at the published 10,000 neurons; for other sizes $J C_E$ is kept, so that the balance and
-    hence the rate stay about the same while fluctuations grow.
+    threshold. $J$ is `weight` at the published 10,000 neurons; for other sizes $J C_E$ is kept, so that the balance
+    and hence the rate stay about the same while fluctuations grow.
 
     Args:
         seed: of connections, first potentials and Poisson inputs.
         n_excitatory: excitatory neurons, a multiple of 40.
         inhibition: $g$, how much stronger an inhibitory synapse is.
         drive: $\nu_{ext}/\nu_{thr}$.
+        weight: $J$ at 10,000 excitatory neurons, mV; published: 0.1.
         duration: of the recording, ms; it starts after 500 ms of settling.
         recorded: neurons of each kind whose spikes are kept, at most; the population rates are of all.
         target: where brian2 runs: "cpp_standalone" (needs a C++ compiler), "cython" or "numpy".
@@ -59,17 +61,18 @@ def simulated_brunel(
     if n_excitatory % 40:
         fix = "A tenth of them project to each neuron, and there is one inhibitory neuron for four."
         _check.fail(owner, "n_excitatory", "a multiple of 40", n_excitatory, fix)
-    for name, value in {"inhibition": inhibition, "drive": drive, "duration": duration}.items():
+    given = {"inhibition": inhibition, "drive": drive, "weight": weight, "duration": duration}
+    for name, value in given.items():
         _check.positive(owner, name, value)
     import brian2
     from brian2 import ms, mV
 
     per_neuron = n_excitatory // 10
-    weight = 0.1 * 1000 / per_neuron
-    threshold_rate = 20.0 / (weight * per_neuron * 20.0)  # spikes per ms that keep the mean potential at threshold
+    jump = weight * 1000 / per_neuron  # mV
+    threshold_rate = 20.0 / (jump * per_neuron * 20.0)  # spikes per ms that keep the mean potential at threshold
     with on_target(target, seed=seed):
         dead: Any = 2 * ms
-        space = {"tau": 20 * ms, "J": weight * mV, "g": inhibition, "mV": mV, "ms": ms}
+        space = {"tau": 20 * ms, "J": jump * mV, "g": inhibition, "mV": mV, "ms": ms}
         groups = {
             name: brian2.NeuronGroup(
                 n,
@@ -94,8 +97,8 @@ def simulated_brunel(
                 # n different inputs for every neuron, as published: not a coin tossed for every pair.
                 objects[-1].connect(i=f"k for k in sample(N_pre, size={n})")
             rate = drive * threshold_rate / ms
-            objects.append(brian2.PoissonInput(target_group, "v", N=per_neuron, rate=rate, weight=weight * mV))
-        source = {"seed": int(seed), "inhibition": float(inhibition), "drive": float(drive), "weight": weight}
+            objects.append(brian2.PoissonInput(target_group, "v", N=per_neuron, rate=rate, weight=jump * mV))
+        source = {"seed": int(seed), "inhibition": float(inhibition), "drive": float(drive), "weight": jump}
         return _run(groups, objects, duration, recorded, source)
 
 

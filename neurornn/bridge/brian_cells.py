@@ -62,7 +62,8 @@ class BrianCell:
         threshold: the condition for a spike; "" for rate units.
         reset: what a spike does; "" where nothing.
         arrives: what a spike that arrives raises: "current", or "arrived" where there is no synaptic filter.
-        before: statements at the start of each step; `{refractory}` in them is the refractory period in steps.
+        before: statements at the start of each step; `{refractory}` in them is the refractory period in steps, and
+            `{parts}` how many steps make one of the cell's own.
         after: statements at its end, before what is sent is summed.
     """
 
@@ -167,6 +168,9 @@ def _spiking(cell: AbstractSpiking) -> BrianCell:
             lines[0] = lines[0].replace("dv/dt = ", "dv/dt = free*").removesuffix(" (unless refractory)")
             lines.append("free : 1")
             before = "free = int(timestep(t - lastspike, dt) > {refractory})\nv += arrived*free\narrived = 0*volt"
+    if cell.spike_inputs:
+        before = "current += injected(t, i)*int(timestep(t, dt) % {parts} == 0)"
+        constants["offset"] = "pA"
     if kind.adaptation:
         lines.append(kind.adaptation)
         states["adaptation"] = kind.unit
@@ -174,7 +178,7 @@ def _spiking(cell: AbstractSpiking) -> BrianCell:
     if cell.short_term is not None:
         own, needed, kept, then = _short_term(cell.short_term)
         lines, constants, states, reset = lines + own, constants | needed, states | kept, reset + then
-    lines.append("drive = injected(t, i) : amp")
+    lines.append(f"drive = {'offset' if cell.spike_inputs else 'injected(t, i)'} : amp")
     lines += [f"{name} : {SI[unit]} (constant)" for name, unit in constants.items()]
     arrives = "current" if filtered else "arrived"
     return BrianCell("\n".join(lines), kind.method, constants, states, kind.spike, "\n".join(reset), arrives, before)
@@ -228,6 +232,8 @@ def constants_of(cell: AbstractCell, told: BrianCell) -> dict[str, torch.Tensor]
     for name in told.constants:
         if short_term is not None and hasattr(short_term, name):
             found[name] = torch.full((cell.n_units,), float(getattr(short_term, name)), dtype=torch.float64)
+        elif name == "offset":  # where inputs are spikes, the bias is all that is injected
+            found[name] = cell.weights()[2].detach().double()
         else:
             found[name] = getattr(cell, name)().detach().double()
     return found

@@ -151,7 +151,7 @@ class BrianModel:
 
     def _before(self, step: float) -> str:
         """Return the statements at the start of a step, with refractoriness in steps of this length."""
-        return self.cell.before.format(refractory=round(self.refractory / step))
+        return self.cell.before.format(refractory=round(self.refractory / step), parts=round(self.dt / step))
 
     def _spikes(self, neurons: Any, tick: Any) -> Any:
         """Connect all weights that are not 0; a spike arrives after the resets of its step, so is felt in the next."""
@@ -243,7 +243,7 @@ def to_brian2(
     told = brian_cell(cell)
     drive = torch.as_tensor(_inputs(cell, inputs), dtype=torch.float64)
     w_in, w_rec, bias, *_ = (one.detach().double() for one in cell.weights())
-    drive = drive @ w_in.mT + bias
+    drive = drive @ w_in.mT + (0.0 if getattr(cell, "spike_inputs", False) else bias)
     first = _first(network, start)
     constants = {name: value.numpy() for name, value in constants_of(cell, told).items()}
     _apart(constants)

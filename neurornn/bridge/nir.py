@@ -7,6 +7,7 @@ r"""Networks to and from NIR, the intermediate representation of spiking network
 | recurrent weights | `Linear`, one a delay: the charge of a spike | A s |
 | delays | `Delay`, before its `Linear` | s |
 | synaptic filter | `LI` with $r = 1$: $\tau_s \dot i = -i + W\,\delta$ | s |
+| units whose inputs are spikes, too | `CubaLIF` with $w_{in} = 1$, which filters all that arrives | s, Ohm, V |
 | readout | `Linear`, `LI` (leaky integrator) or `Affine` (instant), `Output` | |
 
 A network of linear rate units (`LeakyRate` with the nonlinearity "identity") is `Input`, `Affine`, `LI` with $r = 1$
@@ -38,7 +39,8 @@ def to_nir(network: Network, path: str | Path | None = None) -> Any:
 
     Needs the package `nir` (`pip install neurornn[nir]`). What NIR has no node for is refused rather than left out:
     soft resets, refractory periods, adaptation, short-term plasticity, encoders and nonlinear rates. Wirings become
-    plain weights.
+    plain weights. Units whose inputs are spikes (`LIF(spike_inputs=True, bias=False)`) become a `CubaLIF`; inputs that
+    are currents go past the synapses, and the filter is an `LI` of its own.
 
     Args:
         network: the network, with a hard reset.
@@ -94,26 +96,30 @@ def _spiking(nir: Any, network: Network) -> tuple[dict[str, Any], list[tuple[str
     cell = _exportable(network)
     w_in, w_rec, bias, *_ = (one.detach().double().cpu().numpy() for one in cell.weights())
     own = {name: cell.get_submodule(name)().detach().double().cpu().numpy() for name in cell._own}
-    nodes: dict[str, Any] = {
-        "input": nir.Input(input_type=np.array([cell.n_in])),
-        "afferents": nir.Affine(weight=w_in * PICO, bias=bias * PICO),
-        "units": nir.LIF(
-            tau=own["tau"] * MILLI,
-            r=own["resistance"] * MEGA,
-            v_leak=own["v_rest"] * MILLI,
-            v_threshold=own["v_threshold"] * MILLI,
-            v_reset=own["v_reset"] * MILLI,
-        ),
+    membrane = {
+        "r": own["resistance"] * MEGA,
+        "v_leak": own["v_rest"] * MILLI,
+        "v_threshold": own["v_threshold"] * MILLI,
+        "v_reset": own["v_reset"] * MILLI,
     }
+    nodes: dict[str, Any] = {"input": nir.Input(input_type=np.array([cell.n_in]))}
     edges = [("input", "afferents"), ("afferents", "units")]
+    filtered = "tau_syn" in own and not cell.spike_inputs
     if "tau_syn" in own:
-        charge = w_rec * PICO * own["tau_syn"][:, None] * MILLI
         tau = own["tau_syn"] * MILLI
+        charge = w_rec * PICO * tau[:, None]
+    else:
+        charge = w_rec * MILLI * (own["tau"] * MILLI / membrane["r"])[:, None]
+    if cell.spike_inputs:
+        nodes["afferents"] = nir.Linear(weight=w_in * PICO * tau[:, None])
+        nodes["units"] = nir.CubaLIF(tau_syn=tau, tau_mem=own["tau"] * MILLI, **membrane)
+    else:
+        nodes["afferents"] = nir.Affine(weight=w_in * PICO, bias=bias * PICO)
+        nodes["units"] = nir.LIF(tau=own["tau"] * MILLI, **membrane)
+    if filtered:
         nodes["synapses"] = nir.LI(tau=tau, r=np.ones_like(tau), v_leak=np.zeros_like(tau))
         edges.append(("synapses", "units"))
-    else:
-        charge = w_rec * MILLI * (own["tau"] * MILLI / (own["resistance"] * MEGA))[:, None]
-    target = "synapses" if "tau_syn" in own else "units"
+    target = "synapses" if filtered else "units"
     steps = np.zeros_like(charge) if cell.delays is None else cell.delays.cpu().numpy()
     for lag in np.unique(steps):
         source, name = "units", f"recurrent_{int(lag)}"
@@ -131,9 +137,10 @@ def from_nir(graph: Any, *, dt: float) -> Network:
 
     The graph must be laid out as `to_nir` does it, by whatever names: inputs through an `Affine` or a `Linear` (or
     straight, as injected currents) into a `LIF`; from there, perhaps through `Delay`, a `Linear` and an `LI`, back into
-    it; and through a `Linear` or an `Affine`, perhaps an `LI`, to the output. Or with an `LI` in the place of the
-    `LIF`: linear rate units. A graph that stands in it as a node, as some programs write a recurrent layer, is taken
-    apart. Numbers that stand for all units are spread out over them, and no two units need be alike.
+    it; and through a `Linear` or an `Affine`, perhaps an `LI`, to the output. Or with a `CubaLIF` in the place of the
+    `LIF` and its `LI`: then inputs are spikes, which its synapses filter. Or with an `LI` there: linear rate units. A
+    graph that stands in it as a node, as some programs write a recurrent layer, is taken apart. Numbers that stand for
+    all units are spread out over them, and no two units need be alike.
 
     Args:
         graph: a `nir.NIRGraph`, or the path of a file.
@@ -158,14 +165,20 @@ def from_nir(graph: Any, *, dt: float) -> Network:
             _check.fail("from_nir", "graph", "a graph or the path of a file", str(graph), error=SourceError)
         graph = nir.read(str(graph))
     walk = Walk(nir, graph)
-    spiking = any(isinstance(node, nir.LIF) for node in walk.nodes.values())
+    spiking = any(isinstance(node, nir.LIF | nir.CubaLIF) for node in walk.nodes.values())
     if not spiking and (rates := walk.rates()) is not None:
         return _rate_network(walk, rates, dt)
-    units = walk.only((nir.LIF,), "one LIF node")
+    units = walk.only((nir.LIF, nir.CubaLIF), "one LIF or CubaLIF node")
+    return _read(walk, units, _spiking_units(walk, units, dt))
+
+
+def _spiking_units(walk: Walk, units: str, dt: float) -> LIF:
+    """Return spiking units with their weights."""
     node = walk.nodes[units]
+    cuba = isinstance(node, walk.nir.CubaLIF)
     n_units = int(np.size(node.v_threshold)) if np.size(node.v_threshold) > 1 else walk.width(units)
     own = {
-        "tau": each(node.tau, n_units) / MILLI,
+        "tau": each(node.tau_mem if cuba else node.tau, n_units) / MILLI,
         "resistance": each(node.r, n_units) / MEGA,
         "v_rest": each(node.v_leak, n_units) / MILLI,
         "v_threshold": each(node.v_threshold, n_units) / MILLI,
@@ -173,10 +186,13 @@ def from_nir(graph: Any, *, dt: float) -> Network:
     }
     afferent = walk.afferent(units)
     charge, delay, tau_syn = walk.recurrent(units, n_units)
-    n_in = walk.n_in()
+    if cuba:
+        tau_syn, gain = each(node.tau_syn, n_units), each(node.w_in, n_units)
+        charge = gain[:, None] * charge
+        afferent = _pulses(walk, units, afferent, gain / tau_syn)
     wiring = Dense(n_units)
     cell = LIF(
-        n_in,
+        walk.n_in(),
         n_units,
         wiring=wiring,
         **{name: values.tolist() for name, values in own.items()},
@@ -184,7 +200,9 @@ def from_nir(graph: Any, *, dt: float) -> Network:
         reset=Reset.HARD,
         dt=dt,
         delay=(delay / MILLI).round(9).tolist() if delay.any() else 0.0,
+        bias=not cuba,
         inject=afferent is None,
+        spike_inputs=cuba,
     )
     capacity = MILLI * own["tau"] / (MEGA * own["resistance"]) if tau_syn is None else tau_syn
     with torch.no_grad():
@@ -192,10 +210,22 @@ def from_nir(graph: Any, *, dt: float) -> Network:
         wiring.weight.copy_(torch.as_tensor(physical) / cell.unit_rec.double()[:, None])
         if afferent is not None:
             weight, bias = afferent
-            assert cell.bias is not None
-            cell.w_in.copy_(torch.as_tensor(weight / PICO) / cell.unit_in.double()[:, None])
-            cell.bias.copy_(torch.as_tensor(each(bias, n_units) / PICO) / cell.unit_in.double())
-    return _read(walk, units, cell)
+            unit = (cell.unit_rec if cuba else cell.unit_in).double()
+            cell.w_in.copy_(torch.as_tensor(weight / PICO) / unit[:, None])
+            if cell.bias is not None:
+                cell.bias.copy_(torch.as_tensor(each(bias, n_units) / PICO) / unit)
+    return cell
+
+
+def _pulses(
+    walk: Walk, units: str, afferent: tuple[np.ndarray, np.ndarray] | None, gain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much a spike of each input moves the synaptic current, A, and a bias of 0."""
+    weight, bias = (np.eye(len(gain)), np.zeros(1)) if afferent is None else afferent
+    if np.any(bias != 0):
+        fix = "A constant that goes through a synapse begins at 0: take a Linear, and add r w_in times it to v_leak."
+        walk.fail(units, "reached without a bias, as it filters what comes", fix)
+    return gain[:, None] * weight, np.zeros(1)
 
 
 def _rate_network(walk: Walk, units: str, dt: float) -> Network:
@@ -241,6 +271,9 @@ def _exportable(network: Network) -> LIF:
     for name, there in (("refractory", cell.refractory_steps > 0), ("short_term", cell.short_term is not None)):
         if there:
             _check.fail("to_nir", f"network.cell.{name}", "absent", cell.settings[name], "NIR has no node for it.")
+    if cell.spike_inputs and bool((cell.weights()[2] != 0).any()):
+        fix = "A CubaLIF filters whatever comes: train with bias=False."
+        _check.fail("to_nir", "network.cell.bias", "0 where inputs are spikes", cell.settings["bias"], fix)
     _no_encoder(network)
     return cell
 

@@ -8,7 +8,6 @@ from neurornn import _check
 from neurornn.errors import SourceError
 
 INSTEAD = {
-    "CubaLIF": "A CubaLIF filters its inputs, too, which ours are not: write it as LI and LIF.",
     "CubaLI": "Write it as two LI, one after the other.",
     "IF": "Units here leak: take a LIF with a tau many times the length of a trial.",
     "I": "Units here leak: take an LI with a tau many times the length of a trial.",
@@ -24,7 +23,7 @@ class Walk:
     def __init__(self, nir: Any, graph: Any) -> None:
         self.nir = nir
         self.nodes, self.edges = flattened(nir, graph)
-        known = (nir.Input, nir.Output, nir.Affine, nir.Linear, nir.LIF, nir.LI, nir.Delay)
+        known = (nir.Input, nir.Output, nir.Affine, nir.Linear, nir.LIF, nir.CubaLIF, nir.LI, nir.Delay)
         for name, node in self.nodes.items():
             if not isinstance(node, known):
                 fix = INSTEAD.get(type(node).__name__, "")
@@ -67,7 +66,7 @@ class Walk:
         for name in self.into(units):
             if isinstance(self.nodes[name], self.nir.Affine | self.nir.Linear):
                 return len(self.nodes[name].weight)
-        return int(np.size(self.nodes[units].tau))
+        return int(np.size(self.nodes[units].r))
 
     def linear(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         node = self.nodes[name]
@@ -92,6 +91,8 @@ class Walk:
         tau_syn, target = None, units
         for name in self.into(units):
             if isinstance(self.nodes[name], self.nir.LI):
+                if isinstance(self.nodes[units], self.nir.CubaLIF):
+                    self.fail(name, "no filter before a CubaLIF, which has its own")
                 node, target = self.nodes[name], name
                 tau_syn = each(node.tau, n_units)
                 if np.any(each(node.v_leak, n_units) != 0):

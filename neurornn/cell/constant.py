@@ -35,6 +35,11 @@ class LogTau(nn.Module):
         """Return the time constants, ms. Shape `(unit,)`."""
         return self.floor + torch.exp(self.theta)
 
+    @torch.no_grad()
+    def fill(self, tau: Tensor) -> None:
+        """Set them, ms, all above the floor. Shape `(unit,)`."""
+        self.theta.copy_(torch.log(tau - self.floor))
+
 
 class ClampedTau(nn.Module):
     r"""Time constants optimised as they are and clamped at a floor: $\tau_{eff} = \max(\tau, \tau_0)$.
@@ -86,6 +91,11 @@ class Scaled(nn.Module):
         """Return them. Shape `(unit,)`."""
         return self.start * torch.exp(self.theta)
 
+    @torch.no_grad()
+    def fill(self, value: Tensor) -> None:
+        """Set them, all above 0. Shape `(unit,)`."""
+        self.theta.copy_(torch.log(value / self.start))
+
 
 class Shifted(nn.Module):
     r"""Constants of either sign, trained in steps of a natural size: $c = c_0 + s\,\theta$, at first $\theta = 0$."""
@@ -101,6 +111,11 @@ class Shifted(nn.Module):
     def forward(self) -> Tensor:
         """Return them. Shape `(unit,)`."""
         return self.start + self.scale * self.theta
+
+    @torch.no_grad()
+    def fill(self, value: Tensor) -> None:
+        """Set them. Shape `(unit,)`."""
+        self.theta.copy_((value - self.start) / self.scale)
 
 
 def spread_out(owner: str, name: str, given: Values, n_units: int, *, seed: int) -> Tensor:

@@ -45,7 +45,8 @@ class LIF(AbstractIntegrateAndFire):
         n_units: number of units.
         tau: membrane time constants $\tau$, ms: one for all, one a unit, or the law they are drawn from. At least
             `dt / 2`, as the other time constants.
-        tau_syn: synaptic time constants $\tau_s$, ms; a spike moves the potential at once where absent.
+        tau_syn: synaptic time constants $\tau_s$, ms; a spike moves the potential at once where absent
+            (`tau_syn = "none"` in a recipe).
         resistance: $R$, MOhm.
         v_rest: resting potential, mV.
         v_threshold: threshold, mV.
@@ -64,6 +65,8 @@ class LIF(AbstractIntegrateAndFire):
         bias: whether units have a trained current of their own, 0 pA at the start; or the law, in pA, it is drawn from.
         inject: whether inputs are currents in pA, one for all units or one a unit, with fixed weights of 1; then units
             are not connected unless a `wiring` says so.
+        spike_inputs: whether inputs are spikes, so many a channel and step, that go through the synaptic filter as
+            those of the units do; a weight of 1 is then the same charge for both. They take the loop, not the kernels.
         seed: of everything that is drawn.
 
     Shapes:
@@ -111,10 +114,15 @@ class LIF(AbstractIntegrateAndFire):
         short_term: ShortTerm | None = None,
         bias: bool | AbstractLaw = True,
         inject: bool = False,
+        spike_inputs: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.reset = member("LIF", "reset", Reset, reset)
+        if spike_inputs and (inject or tau_syn is None):
+            must = "false where inputs are injected, or there is no synaptic filter"
+            _check.fail("LIF", "spike_inputs", must, spike_inputs, "Give it `tau_syn`, and inputs that are weighed.")
+        self.spike_inputs = spike_inputs
         self._begin(
             n_in,
             n_units,

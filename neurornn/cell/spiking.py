@@ -30,6 +30,14 @@ class Reset(Enum):
     - `HARD`: $v \leftarrow v_r$.
     - `SOFT`: $v \leftarrow v - \Delta$, so that what was above threshold is kept.
     - `NONE`: nothing.
+
+    Backward, $z_t$ in it is taken as given (detached) or not (attached), $h$ being the surrogate derivative
+    $\partial z_t/\partial v^-_t$:
+
+    | $\partial v_t/\partial v^-_t$ | detached | attached |
+    | --- | --- | --- |
+    | `HARD` | $1 - z_t$ | $1 - z_t + (v_r - v^-_t)\,h$ |
+    | `SOFT` | $1$ | $1 - \Delta\,h$ |
     """
 
     HARD = "hard"
@@ -46,7 +54,7 @@ class AbstractSpiking(AbstractCell):
     2. *Arrival.* $p = \sum_d W^{(d)} s_{t-1-d}$, where $W^{(d)}$ are the synapses with a delay of $d$ steps. A delay of
        0 is the least there is: the spike of one step is felt in the next.
     3. *Drive.* $I = W_{in} x_t + b$ and the current of an intervention, pA, held over the step. It is injected: it goes
-       through no synapse.
+       through no synapse. Where inputs are spikes (`spike_inputs`), $W_{in} x_t$ is part of the arrivals instead.
     4. *Membrane.* With a synaptic filter the arrivals raise the synaptic current, $g = i_{t-1} + p$ (pA), which decays
        with $\tau_s$ from then on; without one they move the potential itself, $v_{t-1} + p$ (mV). Then the cell's own
        equation over `dt`, then the noise of the step, mV. In a refractory step the potential stays where it is, and
@@ -69,6 +77,7 @@ class AbstractSpiking(AbstractCell):
         wiring: the recurrent weights, in units of their own.
         delays: of each synapse, whole steps, rows post-synaptic; absent without delays.
         refractory_steps: length of the absolute refractory period, in steps.
+        spike_inputs: whether inputs are spikes that arrive at synapses, and not currents.
     """
 
     parts: tuple[str, ...]
@@ -79,6 +88,7 @@ class AbstractSpiking(AbstractCell):
     unit_rec: Tensor
     delays: Tensor | None
     refractory_steps: int
+    spike_inputs: bool = False
     reset: Reset
     v_rest: nn.Module
     v_threshold: nn.Module
@@ -103,7 +113,8 @@ class AbstractSpiking(AbstractCell):
         """
         own = [getattr(self, name)() for name in self._own]
         own += [] if self.short_term is None else [torch.ones_like(self.unit_in)]
-        w_in = self.w_in if self.injected else self.w_in * self.unit_in[:, None]
+        unit_in = self.unit_rec if self.spike_inputs else self.unit_in
+        w_in = self.w_in if self.injected else self.w_in * unit_in[:, None]
         bias = self.bias * self.unit_in if self.bias is not None else torch.zeros_like(self.unit_in)
         delays = () if self.delays is None else (self.delays,)
         return (w_in, self.wiring() * self.unit_rec[:, None], bias, *own, *delays)
@@ -122,7 +133,10 @@ class AbstractSpiking(AbstractCell):
         constants = dict(zip(self._own, rest, strict=False))
         now = dict(zip(self.parts, state, strict=True))
         arriving = self._arriving(now, w_rec, rest, sent if sent is not None else now["spikes"])
-        drive = x @ w_in.mT + bias
+        if self.spike_inputs:
+            arriving, drive = arriving + x @ w_in.mT, bias
+        else:
+            drive = x @ w_in.mT + bias
         if current is not None:
             drive = drive + current
         frozen = now["refractory"] > 0 if self.refractory_steps else None

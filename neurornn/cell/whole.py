@@ -71,6 +71,7 @@ def fits_kernel(
         (cell.detach_reset or cell.reset is Reset.NONE)
         and cell.delays is None
         and cell.short_term is None
+        and not cell.spike_inputs
         and cell.surrogate.kind is not None
         and x.shape[-2] > 0
         and whole(cell.n_in, cell.n_units, x, state, noise)

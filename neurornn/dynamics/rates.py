@@ -66,7 +66,8 @@ def rate_map(cell: LIF, *, noise: float = 1.0) -> Map:
         return 1 / (dead + constants["tau"] * math.sqrt(math.pi) * waited)
 
     def step(y: Tensor, u: Tensor) -> Tensor:
-        driven = constants["tau_syn"] * (rates(y) @ w_rec.mT) + u @ w_in.mT + bias
+        fed = u @ w_in.mT * (constants["tau_syn"] / cell.dt if cell.spike_inputs else 1.0)
+        driven = constants["tau_syn"] * (rates(y) @ w_rec.mT) + fed + bias
         return kept * y + (1 - kept) * driven
 
     return Map(

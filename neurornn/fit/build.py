@@ -153,6 +153,9 @@ TYPES: dict[str, type] = {
 }
 """Every type that a description may name."""
 
+NONE = "none"
+"""What a description says of a part that is there by default and is to be absent, as in `tau_syn = "none"`."""
+
 
 def describe(thing: Any) -> dict[str, Any]:
     """Return a network, task, objective ... as plain data that JSON and TOML can hold, and `build` can read.
@@ -186,7 +189,8 @@ def build(description: Mapping[str, Any], *, also: Mapping[str, type] | None = N
     """Return the object that a description stands for.
 
     Args:
-        description: a table with a `type` and the parameters of that type; nested tables with a `type` become objects.
+        description: a table with a `type` and the parameters of that type; nested tables with a `type` become objects,
+            and `NONE`, the word for what TOML has no null for, the absence of a part that is there by default.
         also: further types that the description itself (not what is nested in it) may be of.
 
     Raises:
@@ -239,10 +243,10 @@ def _table(thing: Any, *, strict: bool) -> dict[str, Any]:
             return {"type": kind.__name__}
         settings = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing) if f.init}
     # TOML knows no null: a parameter that is absent by default stays absent. One that is something by default (the
-    # synaptic filter of a LIF) would come back as that, and is written down as null.
+    # synaptic filter of a LIF) would come back as that, and its absence is written down.
     known = _parameters(kind)
     table = {
-        name: None if value is None else _plain(value, f"{kind.__name__}.{name}", strict=strict)
+        name: NONE if value is None else _plain(value, f"{kind.__name__}.{name}", strict=strict)
         for name, value in settings.items()
         if value is not None or (name in known and known[name].default is not None)
     }
@@ -282,6 +286,12 @@ def _value(value: Any, hint: Any, owner: str) -> Any:
         return {key: _value(part, arguments[-1], f"{owner}[{key!r}]") for key, part in value.items()}
     if isinstance(value, list | tuple):
         return _sequence(list(value), hint, owner)
+    if value == NONE and not _takes_words(hint):
+        if type(None) in _options(hint):
+            return None
+        _check.fail(
+            "build", owner, "there", value, "It cannot be absent: leave it out for its default.", error=RecipeError
+        )
     kind = _choice(hint, Enum)
     if isinstance(kind, type) and issubclass(kind, Enum) and not isinstance(value, kind):
         members = [str(member.value) for member in kind]
@@ -305,6 +315,13 @@ def _sequence(values: list[Any], hint: Any, owner: str) -> Any:
     inner = arguments if len(arguments) == len(values) else [arguments[0]] * len(values)
     parts = [_value(value, part, owner) for value, part in zip(values, inner, strict=True)]
     return tuple(parts) if typing.get_origin(chosen) is tuple or chosen is tuple else parts
+
+
+def _takes_words(hint: Any) -> bool:
+    """Return whether `NONE` may be a word of the parameter's own, as it is for kinds of reset."""
+    return any(
+        option is Any or (isinstance(option, type) and issubclass(option, str | Enum)) for option in _options(hint)
+    )
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

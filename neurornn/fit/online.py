@@ -82,6 +82,8 @@ class _AbstractForward(AbstractGradient):
             _check.fail(owner, "train", "run in one process", f"{processes} processes", "Train with BPTT().")
         if isinstance(cell, AbstractSpiking) and cell.short_term is not None:
             _check.fail(owner, "network", "without short-term plasticity", cell.short_term, "Train with BPTT().")
+        if isinstance(cell, AbstractSpiking) and cell.spike_inputs:
+            _check.fail(owner, "network", "one whose inputs are currents", "spike_inputs=True", "Train with BPTT().")
 
     def opened(self, run: Run, network: Network) -> Run:
         sent = run.activity.detach().requires_grad_()

@@ -14,7 +14,7 @@ from neurornn.study.clamp import Clamp, clamp_sweeps
 from neurornn.study.neuron_fit import Evolution, Found, Gradient, Refined
 from neurornn.study.neuron_kinds import RANGES, population, ranges
 from neurornn.study.neuron_passive import passive
-from neurornn.study.neuron_score import Answer, answer, ceiling, irregularity, slowing
+from neurornn.study.neuron_score import Answer, answer, ceiling, irregularity, paced, slowing
 
 MODELS: Mapping[str, type[AbstractSpiking]] = {"lif": LIF, "adaptive": AdaptiveLIF, "adex": AdEx}
 
@@ -56,7 +56,7 @@ class NeuronFit:
         """How this was made."""
         return (
             f"{self.kind.__name__} in steps of {self.held_out.clamp.dt:g} ms. Lowered, in {self.found.runs} runs: "
-            f"potential before the first spike, number of spikes so far, van Rossum's distance. Scored on "
+            f"potential before the first spike, number of spikes so far, van Rossum's distance, slowing. Scored on "
             f"{len(self.held_out.clamp)} held-out steps: rate during the step, coincidence factor within 4 ms, "
             f"potential away from spikes."
         )
@@ -79,9 +79,10 @@ def fit_neuron(
     r"""Fit a model neuron to a current clamp, and score it on every second step, which it never saw.
 
     All optimisers look between the same bounds and lower the same loss: the potential before the first spike, the
-    number of spikes so far, and where single spikes are (van Rossum's distance). Resistance and time constant are
-    looked for within a factor of three of what the silent steps tell, the resting potential within 8 mV, and the rest
-    within `neurornn.study.neuron_kinds.RANGES`.
+    number of spikes so far, where single spikes are (van Rossum's distance), and by how much the last interval of a
+    step is longer than its first. Resistance and time constant are looked for within a factor of three of what the
+    silent steps tell, the resting potential within 8 mV, the reset within 8 mV of the lowest potential between spikes
+    or just below threshold, and the rest within `neurornn.study.neuron_kinds.RANGES`.
 
     The refractory period matters more than its size suggests: held at 1 ms, a fast-spiking neuron's f-I curve, which
     bends, can be had of adaptation alone, and then the model adapts where the neuron does not.
@@ -200,7 +201,7 @@ class NeuronStudy(AbstractStudy):
             by_gradient = gradient.find(kind, seen, bounds, seed=plan.seed)
             plan.say(f"{kind.__name__} by search")
             by_search = search.find(kind, seen, bounds, seed=plan.seed)
-            both = refined.after(by_search, kind, seen)
+            both = refined.after(by_search, kind, seen, bounds)
             for way, found in (("gradient", by_gradient), ("search", by_search), ("refined", both)):
                 fits[f"{model}, {way}"] = _scored(kind, found, clamp)
         found = {
@@ -212,6 +213,7 @@ class NeuronStudy(AbstractStudy):
             "neuron_slowing": slowing(unseen),
             "neuron_irregularity": irregularity(unseen),
             "neuron_gamma": ceiling(unseen, seed=plan.seed),
+            "neuron_gamma_paced": paced(unseen),
         }
         if measured is not None:
             found |= {f"neuron_{name}": value for name, value in vars(measured).items()}
@@ -220,11 +222,13 @@ class NeuronStudy(AbstractStudy):
             f"surrogate gradient from the best {self.starts} of {gradient.drawn} candidates, {self.gradient_steps} "
             f"steps. Search: differential evolution (scipy), {self.generations} generations of {self.size}. Refined: "
             f"{self.refining} steps of the gradient from the best of the search. All lower the same loss (potential "
-            f"before the first spike, number of spikes so far, van Rossum's distance) within the same bounds, which "
-            f"lie around what the silent steps tell of the membrane; the refractory period is fitted, too. Held out: "
-            f"rate during the step, coincidence factor within 4 ms, potential away from spikes; slowing: last against "
-            f"first interval of the strongest held-out step. The neuron's own coincidence factor is estimated from how "
-            f"far an interval is from its neighbours: no step was given twice."
+            f"before the first spike, number of spikes so far, van Rossum's distance, slowing) within the same bounds, "
+            f"which lie around what the silent steps tell of the membrane and the fitted spikes of how far the "
+            f"potential falls after them; the refractory period is fitted, too. Held out: rate during the step, "
+            f"coincidence factor within 4 ms, potential away from spikes; slowing: last against first interval of the "
+            f"strongest held-out step. The neuron's own coincidence factor is estimated from how far an interval is "
+            f"from its neighbours: no step was given twice. Were its own train slower by 2 % from its first spike on, "
+            f"the factor would be {found['neuron_gamma_paced']:.2f}: under constant steps errors of the pace add up."
         )
         result = NeuronFits(clamp, fits, found["neuron_gamma"], methods)
         shown = result.summary().set_index("fit")

@@ -11,7 +11,7 @@ import torch
 from neurornn import _check
 from neurornn.cell import AbstractSpiking
 from neurornn.study.clamp import Clamp
-from neurornn.study.neuron_kinds import Population, Range, Values, candidates, constants, population
+from neurornn.study.neuron_kinds import Population, Range, Values, candidates, constants, keep_within, population
 from neurornn.study.neuron_loss import loss
 
 Bounds = Mapping[str, Range]
@@ -75,12 +75,12 @@ class Gradient:
         values = candidates(bounds, _spread(bounds, max(self.drawn, self.starts), seed))
         parts = [{k: v[at : at + 256] for k, v in values.items()} for at in range(0, len(values["tau"]), 256)]
         first = _best(values, np.concatenate([_measured(kind, one, clamp) for one in parts]), self.starts)
-        found = self.descend(kind, clamp, first)
+        found = self.descend(kind, clamp, bounds, first)
         runs, seconds = found.runs + len(values["tau"]), time.perf_counter() - begun
         return Found(found.values, found.loss, found.history, runs, seconds, found.last)
 
-    def descend(self, kind: type[AbstractSpiking], clamp: Clamp, values: Values) -> Found:
-        """Return what comes of candidates that follow the gradient."""
+    def descend(self, kind: type[AbstractSpiking], clamp: Clamp, bounds: Bounds, values: Values) -> Found:
+        """Return what comes of candidates that follow the gradient and stay between the bounds."""
         begun, n = time.perf_counter(), len(values["tau"])
         start = population(kind, values, dt=clamp.dt, trained=True, longest=LONGEST)
         moved = [one for one in start.cell.parameters() if one.requires_grad]
@@ -101,6 +101,7 @@ class Gradient:
             torch.nan_to_num(losses, nan=0.0, posinf=0.0).sum().backward()
             _clip(moved)
             adam.step()
+            keep_within(start, bounds)
             falls.step()
         at = int(best.argmin())
         found = {name: float(value[at]) for name, value in kept.items()}
@@ -164,12 +165,12 @@ class Refined:
 
     def find(self, kind: type[AbstractSpiking], clamp: Clamp, bounds: Bounds, *, seed: int) -> Found:
         """Return the best candidate of both."""
-        return self.after(self.search.find(kind, clamp, bounds, seed=seed), kind, clamp)
+        return self.after(self.search.find(kind, clamp, bounds, seed=seed), kind, clamp, bounds)
 
-    def after(self, before: Found, kind: type[AbstractSpiking], clamp: Clamp) -> Found:
+    def after(self, before: Found, kind: type[AbstractSpiking], clamp: Clamp, bounds: Bounds) -> Found:
         """Return what the gradient makes of what a search found."""
         first = {name: values[: self.gradient.starts] for name, values in before.last.items()}
-        found = self.gradient.descend(kind, clamp, first)
+        found = self.gradient.descend(kind, clamp, bounds, first)
         better = found if found.loss < before.loss else before
         history = (*before.history, *(min(one, before.loss) for one in found.history))
         runs, seconds = before.runs + found.runs, before.seconds + found.seconds

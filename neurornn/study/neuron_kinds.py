@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 
 from neurornn.cell import LIF, AbstractSpiking, AdaptiveLIF, AdEx, SuperSpike
+from neurornn.cell.constant import LogTau, Scaled, Shifted
 from neurornn.study.neuron_passive import Passive
 from neurornn.wiring import Dense
 
@@ -44,7 +45,8 @@ _MEMBRANE = {
     "drop": Range(1.0, 40.0),
     "refractory": Range(0.5, 12.0, log=True),
 }
-"""`span` is from rest to threshold and `drop` from threshold to reset: whatever they are, the unit is possible."""
+"""`span` is from rest to threshold and `drop` from threshold to reset: whatever they are, the unit is possible. Where
+spikes tell how low the potential falls after them, `v_reset` itself is looked for instead of `drop`."""
 
 _ADAPTATION = {"tau_adapt": Range(10.0, 600.0, log=True)}
 
@@ -60,6 +62,9 @@ RANGES: Mapping[type[AbstractSpiking], Mapping[str, Range]] = {
     },
 }
 """What is fitted of each kind of neuron."""
+
+LEAST = 1.0
+"""How far below the threshold the reset is at least, mV."""
 
 HELD = ("refractory", "v_peak")
 """What no gradient moves: a number of whole steps, and where a spike is cut."""
@@ -77,18 +82,25 @@ AdaptiveLIF a cosine of 0.98 in the median over candidates at 1.2 times their si
 slope of 1 they are 0.95 and 4, and 0.88 and 9."""
 
 FACTOR, NEAR = 3.0, 8.0
-"""How far from what was measured resistance and time constant may lie (a factor), and the resting potential (mV)."""
+"""How far from what was measured resistance and time constant may lie (a factor), and rest and reset (mV)."""
 
 
 def ranges(
     kind: type[AbstractSpiking], measured: Passive | None = None, refractory: float | None = None
 ) -> dict[str, Range]:
-    """Return between what each number is looked for: around what was measured, where something was."""
+    """Return between what each number is looked for: around what was measured, where something was.
+
+    A reset far below where the potential falls after a spike would make a train slow that adaptation slows: a unit that
+    starts each time from -85 mV takes as long to its next spike as one that adapts, and fires as regularly as a clock.
+    """
     found = dict(RANGES[kind])
     if measured is not None:
         for name, value in (("tau", measured.tau), ("resistance", measured.resistance)):
             found[name] = Range(value / FACTOR, value * FACTOR, log=True)
         found["v_rest"] = Range(measured.v_rest - NEAR, measured.v_rest + NEAR)
+        if np.isfinite(measured.trough):
+            found["v_reset"] = Range(measured.trough - NEAR, measured.trough + NEAR)
+            del found["drop"]
     if refractory is not None:
         found["refractory"] = Range(refractory, refractory)
     return found
@@ -98,7 +110,8 @@ def candidates(bounds: Mapping[str, Range], shares: Float[np.ndarray, "number ca
     """Return the constants of candidates at these shares of their ranges."""
     found = {name: each.at(share) for (name, each), share in zip(bounds.items(), shares, strict=True)}
     threshold = found["v_rest"] + found.pop("span")
-    found |= {"v_threshold": threshold, "v_reset": threshold - found.pop("drop")}
+    reset = threshold - found.pop("drop") if "drop" in found else np.minimum(found["v_reset"], threshold - LEAST)
+    found |= {"v_threshold": threshold, "v_reset": reset}
     if "sharpness" in found:
         found["v_peak"] = threshold + 5 * found["sharpness"]
     return found
@@ -177,3 +190,19 @@ def constants(candidates: Population, kind: type[AbstractSpiking]) -> dict[str, 
     with torch.no_grad():
         found = {name: getattr(candidates.cell, name)().double().numpy().copy() for name in CONSTANTS[kind]}
     return found | {"refractory": candidates.dead.numpy() * candidates.dt}
+
+
+def keep_within(candidates: Population, bounds: Mapping[str, Range]) -> None:
+    """Move constants that a gradient took out of their ranges to the nearest end; those it does not move stay."""
+    cell = candidates.cell
+    with torch.no_grad():
+        now = {name: getattr(cell, name)() for name in cell.constants if name != "bias"}
+        for name in now.keys() & bounds.keys():
+            now[name] = now[name].clamp(bounds[name].low, bounds[name].high)
+        span, drop = bounds["span"], bounds.get("drop", Range(LEAST, float("inf")))
+        now["v_threshold"] = now["v_rest"] + (now["v_threshold"] - now["v_rest"]).clamp(span.low, span.high)
+        now["v_reset"] = now["v_threshold"] - (now["v_threshold"] - now["v_reset"]).clamp(drop.low, drop.high)
+        for name, value in now.items():
+            module = getattr(cell, name)
+            if isinstance(module, LogTau | Scaled | Shifted):
+                module.fill(value)

@@ -1,6 +1,7 @@
 """What a neuron tells of itself before any fit: potential and resistance at rest, and its time constant."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,17 +13,19 @@ STEADY = 100.0
 
 @dataclass(frozen=True)
 class Passive:
-    """Constants of a neuron as the steps tell them in which it is silent, each the median over those.
+    """Constants of a neuron as its steps tell them before any fit, each a median.
 
     Args:
         v_rest: potential before any step, mV.
-        resistance: how far a step takes the potential, over its current, MOhm.
+        resistance: how far a step in which it is silent takes the potential, over its current, MOhm.
         tau: time to 63 % of that way, ms.
+        trough: lowest potential between one spike and the next, mV; NaN where no step has two spikes.
     """
 
     v_rest: float
     resistance: float
     tau: float
+    trough: float
 
 
 def passive(clamp: Clamp) -> Passive | None:
@@ -39,4 +42,14 @@ def passive(clamp: Clamp) -> Passive | None:
         tau.append((int(np.argmax(share >= 1 - np.exp(-1.0))) + 1) * clamp.dt)
     if not resistance:
         return None
-    return Passive(float(np.median(before)), float(np.median(resistance)), float(np.median(tau)))
+    return Passive(float(np.median(before)), float(np.median(resistance)), float(np.median(tau)), _trough(clamp))
+
+
+def _trough(clamp: Clamp) -> float:
+    """Return the median over all intervals of the lowest potential within one, mV."""
+    lowest = [
+        clamp.potential[sweep, round(one / clamp.dt) : round(other / clamp.dt) + 1].min()
+        for sweep, train in enumerate(clamp.spikes)
+        for one, other in pairwise(train)
+    ]
+    return float(np.median(lowest)) if lowest else float("nan")

@@ -110,6 +110,28 @@ def ceiling(clamp: Clamp, *, repeats: int = 50, seed: int = 0) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
+def paced(clamp: Clamp, *, share: float = 0.02) -> float:
+    """Return the coincidence factor of a neuron with itself, were it slower from its first spike on.
+
+    Under a constant step nothing tells a spike when to come but the spike before it, so that errors of the pace add up:
+    this is what is left to a model that knows every latency and every interval but for a few per cent of its length.
+
+    Args:
+        clamp: the neuron.
+        share: how much longer every interval is.
+
+    Returns:
+        The mean over sweeps; NaN where there is none.
+    """
+    found = [
+        coincidence_factor(train[0] + (train - train[0]) * (1 + share), train, duration=clamp.duration)
+        for train in clamp.spikes
+        if len(train)
+    ]
+    known = [one for one in found if np.isfinite(one)]
+    return float(np.mean(known)) if known else float("nan")
+
+
 def slowing(clamp: Clamp) -> float:
     r"""Return by how much the neuron slows during its strongest step: 0 for a clock, up to 1.
 

@@ -10,7 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from neurornn import LIF, AdaptiveLIF, AdEx, Dale, Dense, ExpIF, Izhikevich, LeakyRate, Network, ShortTerm, to_brian2
+from neurornn import (
+    LIF,
+    AdaptiveLIF,
+    AdEx,
+    Dale,
+    Dense,
+    ExpIF,
+    Gamma,
+    Izhikevich,
+    LeakyRate,
+    LogNormal,
+    Network,
+    ShortTerm,
+    Uniform,
+    to_brian2,
+)
 from neurornn._types import generator
 from neurornn.cell import AbstractCell, Form
 from tests.tolerances import FLOAT64, ORDER
@@ -24,6 +39,8 @@ def drawn(shape: tuple[int, ...], seed: int, low: float, high: float) -> torch.T
 
 TAU = drawn((N,), 1, 10.0, 30.0).tolist()
 TAU_SYN = drawn((N,), 2, 3.0, 8.0).tolist()
+DRAWN = Gamma(20.0, 0.4, least=5.0)
+BIAS = Uniform(20.0, 60.0)
 HARD = {"reset": "hard", "refractory": 2.0}
 
 SPIKING: dict[str, Callable[[], Any]] = {
@@ -39,11 +56,18 @@ SPIKING: dict[str, Callable[[], Any]] = {
         dt=0.5,
     ),
     "lif, no filter": lambda: LIF(2, N, tau=TAU, tau_syn=None, **HARD, delay=1.0, dt=0.5),
+    "lif, spike inputs": lambda: LIF(2, N, tau=TAU, tau_syn=TAU_SYN, **HARD, spike_inputs=True, bias=BIAS, dt=0.5),
     "lif, short term": lambda: LIF(2, N, tau=TAU, tau_syn=None, short_term=ShortTerm(0.4, 200.0), dt=0.5),
+    "lif, facilitating": lambda: LIF(2, N, tau=TAU, tau_syn=TAU_SYN, short_term=ShortTerm(0.2, 150.0, 60.0), dt=0.5),
+    "lif, drawn, delays a synapse": lambda: LIF(2, N, tau=DRAWN, tau_syn=TAU_SYN, delay=Uniform(0.0, 4.0), dt=0.5),
+    "adaptive, drawn, delays a synapse": lambda: AdaptiveLIF(
+        2, N, tau=TAU, tau_syn=TAU_SYN, tau_adapt=LogNormal(150.0, 0.4), **HARD, delay=Uniform(0.0, 2.0), dt=0.5
+    ),
     "adaptive": lambda: AdaptiveLIF(2, N, tau=TAU, tau_syn=None, **HARD, dt=0.5),
     "exponential": lambda: ExpIF(2, N, tau=TAU, tau_syn=TAU_SYN, dt=0.1),
     "adex": lambda: AdEx(2, N, tau_syn=TAU_SYN, refractory=0.5, dt=0.1),
     "adex, no filter": lambda: AdEx(2, N, tau_syn=None, refractory=0.5, dt=0.1),
+    "adex, delays a synapse": lambda: AdEx(2, N, tau_syn=TAU_SYN, delay=Uniform(0.0, 1.0), dt=0.1),
     "izhikevich": lambda: Izhikevich(2, N, tau_syn=TAU_SYN, dt=0.2),
 }
 

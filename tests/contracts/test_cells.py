@@ -102,6 +102,7 @@ for reset in ("hard", "soft", "none"):
         )
 for name, wiring in WIRINGS.items():
     CELLS[f"LIF {name}"] = lambda wiring=wiring: spiking(LIF, wiring=wiring())
+CELLS["LIF of spikes"] = lambda: spiking(LIF, spike_inputs=True, refractory=2.0)
 CELLS["LIF by class"] = lambda: spiking(
     LIF, wiring=Dale(Dense(N_UNITS, seed=3)), delay={"excitatory": 2.0, "inhibitory": 1.0}
 )

@@ -45,6 +45,8 @@ def test_brunel_keeps_a_part_and_the_rates_of_all() -> None:
     assert recording.units["population"].value_counts().to_dict() == {"excitatory": 30, "inhibitory": 30}
     assert set(recording.behaviour) == {"rate_excitatory", "rate_inhibitory"}
     assert recording.source["weight"] == pytest.approx(0.1 * 1000 / 20)
+    strong = simulated_brunel(1, n_excitatory=200, weight=0.2, duration=5.0, recorded=1, target="numpy")
+    assert strong.source["weight"] == pytest.approx(0.2 * 1000 / 20)
 
 
 def test_neurons_in_poisson_input_fire_as_siegert_says() -> None:
@@ -81,11 +83,14 @@ def test_neurons_in_poisson_input_fire_as_siegert_says() -> None:
 def test_the_state_is_measured_as_elephant_measures_it(small: Recording) -> None:
     from elephant.statistics import cv, isi
 
-    state = balanced_state(small)
+    state = balanced_state(small, min_spikes=3)
     trains = to_neo(small).segments[0].spiketrains
     known = [float(cv(isi(train))) for train in trains if len(train) >= 3]
     assert state.quantities()["cv"] == pytest.approx(np.mean(known))
     assert state.rate == pytest.approx(small.rates().mean(), rel=0.02)
+    enough = [float(cv(isi(train))) for train in trains if len(train) >= 5]
+    assert balanced_state(small, min_spikes=5).quantities()["cv"] == pytest.approx(np.mean(enough))
+    assert len(enough) < len(known)
     (figure,) = figures(state)
     assert "mean correlation" in figure.alt
     assert "A balanced network" in report(None, balanced=state).html
@@ -114,6 +119,8 @@ def test_impossible_networks_are_refused() -> None:
         simulated_brunel(0, n_excitatory=100)
     with pytest.raises(ValueError, match="simulated_brunel: `drive` must be a finite number above 0"):
         simulated_brunel(0, drive=-1.0)
+    with pytest.raises(ValueError, match="simulated_brunel: `weight` must be a finite number above 0"):
+        simulated_brunel(0, weight=0.0)
     with pytest.raises(ValueError, match="simulated_cuba: `n_units` must be a multiple of 5; got 401"):
         simulated_cuba(0, n_units=401)
     with pytest.raises(ValueError, match="simulated_cuba: `duration` must be a finite number above 0"):

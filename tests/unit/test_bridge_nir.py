@@ -96,6 +96,86 @@ def test_what_goes_out_comes_back_spike_for_spike(kind: str, tmp_path: Path) -> 
     torch.testing.assert_close(one.float()(x).outputs, again.float()(x).outputs, rtol=1e-4, atol=1e-5)
 
 
+def cuba(**settings: Any) -> Network:
+    return network(**{"spike_inputs": True, "bias": False, **settings})
+
+
+def spikes_in(one: Network, seconds: float = 0.3) -> torch.Tensor:
+    x = (torch.rand(3, round(1000 * seconds / one.dt), 2, generator=generator(1)) < 0.08 * one.dt).double()
+    return one.double()(12 * x).activity
+
+
+@pytest.mark.parametrize("delay", [0.0, 2.0])
+def test_units_with_spikes_for_inputs_are_cuba_lif_and_come_back(delay: float, tmp_path: Path) -> None:
+    one = cuba(delay=delay)
+    graph = to_nir(one, tmp_path / "cuba.nir")
+    units = graph.nodes["units"]
+    assert isinstance(units, nir.CubaLIF) and "synapses" not in graph.nodes
+    np.testing.assert_allclose(units.tau_syn, one.cell.tau_syn().numpy() * 1e-3, rtol=1e-6)
+    np.testing.assert_allclose(units.tau_mem, one.cell.tau().numpy() * 1e-3, rtol=1e-6)
+    again = from_nir(tmp_path / "cuba.nir", dt=one.dt)
+    assert again.cell.spike_inputs and again.cell.bias is None
+    for mine, other in zip(one.cell.weights(), again.cell.weights(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-4)
+    fired = spikes_in(one)
+    assert 10 < int(fired.sum())
+    assert torch.equal(fired, spikes_in(again))
+
+
+def cuba_graph(tau_syn: np.ndarray, tau_mem: np.ndarray, w_in: float, **afferents: Any) -> Any:
+    """Two uncoupled units, 1 GOhm, 15 mV to threshold, each with a spike train of its own."""
+    two = np.ones(2)
+    node = nir.CubaLIF(tau_syn, tau_mem, 1e9 * two, -0.07 * two, -0.055 * two, -0.07 * two, w_in)
+    weight = afferents.pop("weight", 9e-14 * np.eye(2))
+    between = nir.Affine(weight, **afferents) if afferents else nir.Linear(weight)
+    nodes = {"i": nir.Input(np.array([2])), "w": between, "u": node, "o": nir.Output(np.array([2]))}
+    return nir.NIRGraph(nodes, [("i", "w"), ("w", "u"), ("u", "o")])
+
+
+@pytest.mark.parametrize("w_in", [1.0, 0.5])
+def test_cuba_lif_follows_its_equation_whatever_the_time_step(w_in: float) -> None:
+    """tau_syn I' = -I + w_in S and tau_mem v' = v_leak - v + r I, in SI units and tiny Euler steps, by hand."""
+    tau_syn, tau_mem, pulses = np.array([0.004, 0.010]), np.array([0.020, 0.045]), np.arange(5, 200, 4)  # ms
+    graph = cuba_graph(tau_syn, tau_mem, w_in, weight=9e-14 / w_in * np.eye(2))
+    h, current, v = 5e-6, np.zeros(2), np.full(2, -0.07)
+    fired: list[list[float]] = [[], []]
+    for k in range(40_000):
+        if k % 200 == 0 and k // 200 in pulses:
+            current = current + w_in * 9e-14 / w_in / tau_syn
+        v = v + h * (-0.07 - v + 1e9 * current) / tau_mem
+        current = current - h * current / tau_syn
+        for unit in np.flatnonzero(v > -0.055):
+            fired[unit].append(k * h * 1000)
+            v[unit] = -0.07
+    assert min(map(len, fired)) >= 3
+    for dt in (1.0, 0.125):
+        x = torch.zeros(1, round(200 / dt), 2)
+        x[0, np.rint(pulses / dt).astype(int)] = 1.0
+        one = from_nir(graph, dt=dt)
+        sent = one.double()(x.double()).activity[0].detach().numpy()
+        for unit, train in enumerate(fired):
+            ours = np.flatnonzero(sent[:, unit]) * dt
+            # A spike waits for the end of its step, and every reset hands its delay on to the next.
+            assert len(ours) == len(train)
+            assert np.all(np.abs(ours - train) <= 2 * dt * np.arange(1, len(train) + 1))
+
+
+def test_defects_of_other_exporters_are_caught_in_cuba_lif_too() -> None:
+    """A thousand times too short, which others write; and a bias, which a filter would delay."""
+    short = cuba_graph(np.array([4e-6, 4e-6]), np.array([0.02, 0.03]), 1.0)
+    with pytest.raises(ValueError, match=r"LIF: `tau_syn` must be at least half of `dt`, 0.5 ms, everywhere"):
+        from_nir(short, dt=1.0)
+    unequal = from_nir(cuba_graph(np.array([0.004, 0.010]), np.array([0.02, 0.03]), 1.0), dt=1.0)
+    assert unequal.cell.tau().tolist() == [20.0, 30.0] and unequal.cell.tau_syn().tolist() == [4.0, 10.0]
+    biased = cuba_graph(np.full(2, 0.004), np.full(2, 0.02), 1.0, bias=np.ones(2))
+    with pytest.raises(Exception, match=r"from_nir: `graph.nodes\['u'\]` must be reached without a bias"):
+        from_nir(biased, dt=1.0)
+    graph = to_nir(network(tau=20.0))
+    graph.nodes["units"] = to_nir(cuba(tau=20.0)).nodes["units"]
+    with pytest.raises(Exception, match=r"from_nir: `graph.nodes\['synapses'\]` must be no filter before a CubaLIF"):
+        from_nir(graph, dt=1.0)
+
+
 def test_unequal_time_constants_come_back() -> None:
     one = network()
     assert float(one.cell.tau().std()) > 1
@@ -198,6 +278,7 @@ OUT: list[tuple[Callable[[], Network], str]] = [
         r"to_nir: `network.cell.reset` must be hard; got 'soft'. NIR knows hard",
     ),
     (lambda: Network(LeakyRate(1, 3), 1), r"to_nir: `network.cell.nonlinearity` must be identity; got 'relu'"),
+    (lambda: cuba(bias=Uniform(5.0, 9.0)), r"to_nir: `network.cell.bias` must be 0 where inputs are spikes"),
     (lambda: network(refractory=2.0), r"to_nir: `network.cell.refractory` must be absent; got 2.0"),
     (lambda: network(short_term=ShortTerm(0.5, 100.0)), r"to_nir: `network.cell.short_term` must be absent"),
     (lambda: Network(LIF(1, 3, reset="hard"), 1, n_start=2), r"to_nir: `network.n_start` must be 0; got 2"),
@@ -230,7 +311,7 @@ def broken(how: str) -> Any:
     if how == "tau":
         graph.nodes["units"].tau = graph.nodes["units"].tau / 1000
     elif how == "kind":
-        graph.nodes["units"] = nir.CubaLIF(tau_syn=twelve, tau_mem=twelve, r=twelve, v_leak=twelve, v_threshold=twelve)
+        graph.nodes["integrator"] = nir.CubaLI(tau_syn=twelve[:3], tau_mem=twelve[:3], r=twelve[:3], v_leak=twelve[:3])
     elif how in INSTEAD:
         others = {"IF": {"r": twelve, "v_threshold": twelve}, "I": {"r": twelve}, "Scale": {"scale": twelve}}
         others |= {"Threshold": {"threshold": twelve}}
@@ -263,8 +344,8 @@ IN = {
     "Scale": r"must be one of Input, .*; got 'Scale'. Multiply it into the weights",
     "filtered rates": r"from_nir: `graph.nodes\['units'\]` must be without a delay or a filter on its way",
     "tau": r"LIF: `tau` must be at least half of `dt`, 0.5 ms, everywhere; got '0.02 ms'",
-    "kind": r"from_nir: `graph.nodes\['units'\]` must be one of .*; got 'CubaLIF'. A CubaLIF filters its inputs",
-    "two": r"from_nir: `graph` must be one with exactly one LIF node; got '2 of them'",
+    "kind": r"from_nir: `graph.nodes\['integrator'\]` must be one of .*; got 'CubaLI'. Write it as two LI, one after",
+    "two": r"from_nir: `graph` must be one with exactly one LIF or CubaLIF node; got '2 of them'",
     "afferents": r"from_nir: `graph.nodes\['afferents'\]` must be an Affine or a Linear; got 'LI'",
     "leak": r"from_nir: `graph.nodes\['synapses'\]` must be a synapse that rests at 0",
     "bias": r"from_nir: `graph.nodes\['recurrent_0'\]` must be without a bias",

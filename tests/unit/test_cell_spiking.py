@@ -68,6 +68,24 @@ def test_a_postsynaptic_potential_is_the_difference_of_two_exponentials(tau_syn:
     np.testing.assert_allclose(np.array(potentials) + 65.0, psp, rtol=1e-7)
 
 
+def test_a_spike_of_an_input_is_a_spike_of_a_unit() -> None:
+    """With weights alike, both leave the same current and the same potential; half of one leaves half of it."""
+    cell = LIF(1, 2, tau=20.0, tau_syn=4.0, spike_inputs=True, bias=False).double()
+    with torch.no_grad():
+        cell.wiring.weight.copy_(torch.tensor([[0.0, 0.0], [0.5, 0.0]]))
+        cell.w_in.copy_(torch.tensor([[0.0], [0.5]]))
+    nothing, from_input = torch.zeros(1, 30, 1).double(), torch.zeros(1, 30, 1).double()
+    from_input[0, 0] = 1.0
+    v, _, i = cell.initial(1)
+    fired = (v, torch.tensor([[1.0, 0.0]]).double(), i)
+    one = [state[0][0, 1].detach() + 65.0 for _, state in cell.steps(nothing, fired)]
+    other = [state[0][0, 1].detach() + 65.0 for _, state in cell.steps(from_input, cell.initial(1))]
+    half = [state[0][0, 1].detach() + 65.0 for _, state in cell.steps(0.5 * from_input, cell.initial(1))]
+    torch.testing.assert_close(torch.stack(other), torch.stack(one), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(2 * torch.stack(half), torch.stack(one), rtol=1e-12, atol=1e-12)
+    assert float(torch.stack(one).max()) > 1.0
+
+
 def test_without_a_filter_a_weight_of_one_goes_from_rest_to_threshold() -> None:
     cell = LIF(1, 2, tau_syn=None, bias=False, dt=1.0).double()
     with torch.no_grad():
@@ -107,6 +125,25 @@ def test_resets_follow_their_equations() -> None:
         z, (v, _) = cell.step(torch.zeros(1, 1).double(), (before, torch.zeros(1, 1).double()))
         assert float(z.detach()) == 1.0
         assert float(v.detach()) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+def test_backward_a_reset_is_taken_as_given_or_not(reset: str, attached: bool) -> None:
+    """What a potential of 3 mV below and 2 mV above threshold owes to the one before: the table of `Reset`."""
+    cell = LIF(1, 1, reset=reset, v_reset=-60.0, detach_reset=not attached, surrogate=SuperSpike(0.5), bias=False)
+    cell = cell.double()
+    kept, slope = math.exp(-1.0 / 20.0), 0.5
+    for above in (-3.0, 2.0):
+        before = torch.tensor([[-65.0 + (15.0 + above) / kept]], dtype=torch.float64, requires_grad=True)
+        rest = cell.initial(1)[1:]
+        _, after = cell.step(torch.zeros(1, 1).double(), (before, *rest))
+        (found,) = torch.autograd.grad(after[0].sum(), before)
+        fired, bump = float(above > 0), 1 / (1 + slope * abs(above)) ** 2 / 15.0
+        expected = 1.0 - fired if reset == "hard" else 1.0
+        if attached:
+            expected += (-60.0 + 50.0 - above if reset == "hard" else -10.0) * bump
+        assert float(found) == pytest.approx(kept * expected, rel=1e-6)
 
 
 def test_a_threshold_adapts_to_the_interval_that_solves_its_equations() -> None:
@@ -301,6 +338,10 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
     (lambda: LIF(1, 4, reset="hard "), r"LIF: `reset` must be a member of Reset; got 'hard '. Did you mean 'hard'\?"),
     (lambda: LIF(1, 4, train=("taus",)), r"LIF: `train` must be names of constants.*'taus'. Did you mean 'tau'\?"),
     (lambda: LIF(2, 4, inject=True), r"LIF: `n_in` must be 1 or 4, one a unit, where inputs are injected; got 2"),
+    (
+        lambda: LIF(1, 4, tau_syn=None, spike_inputs=True),
+        r"LIF: `spike_inputs` must be false where inputs are injected",
+    ),
     (lambda: ShortTerm(0.0, 100.0), r"ShortTerm: `use` must be above 0; got 0.0. Nothing would ever be released"),
     (lambda: ShortTerm(0.5, 0.0), r"ShortTerm: `tau_recovery` must be a finite number above 0"),
     (lambda: ShortTerm(0.5, 10.0, -1.0), r"ShortTerm: `tau_facilitation` must be a finite number, 0 or above"),

@@ -118,6 +118,18 @@ def test_a_network_settles_at_its_rates_whatever_it_starts_from() -> None:
     assert bool((found.outputs >= 0).all()) and bool((found.outputs < 500).all())
 
 
+def test_spikes_for_inputs_are_as_much_current_as_their_rate() -> None:
+    """A fifth of a spike a step of 0.5 ms is 0.4 spikes a ms, each a charge of its weight times tau_syn."""
+    one = LIF(1, 3, tau_syn=[3.0, 5.0, 8.0], spike_inputs=True, bias=False, dt=0.5, seed=1).double()
+    other = LIF(1, 3, tau_syn=[3.0, 5.0, 8.0], bias=True, dt=0.5, seed=1).double()
+    with torch.no_grad():
+        other.w_in.zero_()
+        other.bias.copy_(0.4 * one.tau_syn() * one.weights()[0][:, 0] / other.unit_in)
+    y, u = torch.tensor([[100.0, 20.0, 50.0]]).double(), torch.full((1, 1), 0.2).double()
+    found = [rate_map(cell, noise=3.0).step(y, u) for cell in (one, other)]
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-9)
+
+
 def test_rate_map_refuses() -> None:
     with pytest.raises(ValueError, match=r"rate_map: `cell` must be of LIF units with a synaptic filter; got 'LIF'"):
         rate_map(units(1.0))

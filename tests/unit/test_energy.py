@@ -198,6 +198,19 @@ def test_the_drive_of_spiking_units_is_their_synaptic_and_injected_current(kind:
     assert float(cell.wiring.weight.grad.abs().sum()) > 0
 
 
+def test_spikes_that_come_in_are_filtered_as_those_within() -> None:
+    network = Network(LIF(3, 5, spike_inputs=True, tau_syn=[3.0, 5.0, 8.0, 4.0, 6.0], seed=1), 2).double()
+    inputs = (torch.rand(2, 40, 3, generator=generator(4)) < 0.3).double()
+    trials = Trials(inputs, torch.zeros(2, 40, 2).double(), torch.ones(2, 40).double(), dt=1.0)
+    cell = network.cell
+    w_in, w_rec, *_ = cell.weights()
+    state, sent, felt = cell.initial(2), torch.zeros(2, 5).double(), []
+    for x in inputs.unbind(1):
+        felt.append(state[cell.parts.index("current")] + sent @ w_rec.mT + x @ w_in.mT)
+        sent, state = cell.step(x, state)
+    torch.testing.assert_close(drives(network, network(inputs).activity, trials), torch.stack(felt, 1), **FLOAT64)
+
+
 def test_what_has_no_drive_or_an_unknown_start_is_refused() -> None:
     trials = some_trials()
     with pytest.raises(ValueError, match=r"drives: `network` must be of LeakyRate units, or .*; got 'GRU'. Gated"):

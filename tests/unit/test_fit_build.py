@@ -1,6 +1,7 @@
 """Objects survive the way through plain data; what cannot is refused by name."""
 
 import json
+import tomllib
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from neurornn import GRU, LIF, LSTM, Dale, Dense, Form, GaussianNoise, LeakyRate, LowRank, Network, NoAutapses, Sparse
-from neurornn.cell import UniformNoise
+from neurornn.cell import Reset, UniformNoise
 from neurornn.curriculum import Stage, Stages
 from neurornn.errors import RecipeError
 from neurornn.fit import TYPES, Adam, CrossEntropy, Objective, OneCycle, build, describe, outline
@@ -44,6 +45,16 @@ def test_there_and_back_through_json(thing):
             assert torch.equal(weight, again.state_dict()[name]), name
     else:
         assert again == thing
+
+
+def test_a_file_can_say_that_a_part_is_absent():
+    """TOML has no null: the word stands for it, but where it is a word of the parameter's own."""
+    cell = build(tomllib.loads('type = "LIF"\nn_in = 1\nn_units = 2\ntau_syn = "none"\nreset = "none"'))
+    assert "current" not in cell.parts and cell.reset is Reset.NONE
+    assert describe(cell)["tau_syn"] == "none" and describe(build(describe(cell))) == describe(cell)
+    assert "current" not in build({**describe(cell), "tau_syn": None}).parts, "as older files say it"
+    with pytest.raises(RecipeError, match=r"build: `LIF.tau` must be there; got 'none'. It cannot be absent"):
+        build({"type": "LIF", "n_in": 1, "n_units": 2, "tau": "none"})
 
 
 def test_every_concrete_class_of_a_known_kind_is_listed():

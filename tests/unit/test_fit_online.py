@@ -233,6 +233,12 @@ REFUSALS: list[tuple[AbstractGradient, Callable[[], Network], dict[str, object],
         {},
         r"RTRL: `network` must be without delays; got 'delayed synapses'",
     ),
+    (
+        EProp(),
+        lambda: Network(LIF(3, 4, spike_inputs=True), 3),
+        {},
+        r"EProp: `network` must be one whose inputs are currents",
+    ),
     (EProp(), lambda: Network(LIF(3, 4), 3, n_start=2), {}, r"EProp: `network` must be without an encoder"),
     (
         EProp(),

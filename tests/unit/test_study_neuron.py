@@ -11,10 +11,10 @@ from neurornn import LIF, AdaptiveLIF, AdEx, Evolution, ExpIF, Gradient, Recordi
 from neurornn.errors import RecordingError
 from neurornn.study import Clamp, NeuronFits, NeuronStudy, Plan, clamp_sweeps
 from neurornn.study.neuron_fit import _clip
-from neurornn.study.neuron_kinds import RANGES, Population, candidates, population, ranges
-from neurornn.study.neuron_loss import loss
+from neurornn.study.neuron_kinds import RANGES, Population, candidates, keep_within, population, ranges
+from neurornn.study.neuron_loss import _pace, loss
 from neurornn.study.neuron_passive import passive
-from neurornn.study.neuron_score import Answer, answer, ceiling, irregularity, slowing
+from neurornn.study.neuron_score import Answer, answer, ceiling, irregularity, paced, slowing
 
 TRUTH = {
     "tau": 20.0,
@@ -103,6 +103,24 @@ def test_the_gradient_below_threshold_is_the_finite_difference(clamp: Clamp) -> 
                 found.append(float(loss(cell, quiet)))
                 theta -= sign * step
         assert float(theta.grad) == pytest.approx((found[0] - found[1]) / (2 * step), rel=1e-5), name
+
+
+def test_the_loss_knows_how_a_train_slows(clamp: Clamp) -> None:
+    """A clock with as many spikes is worse than the neuron's own train by its slowing, whatever their number."""
+    trains = tuple(20.0 + np.cumsum(np.linspace(3.0, 4.6, 50)) for _ in clamp.spikes)  # slows by 0.21
+    neuron = replace(clamp, spikes=trains)
+
+    def pace(one: np.ndarray) -> float:
+        fired = torch.zeros(500, 6, 1, dtype=torch.float64)
+        fired[np.floor(one / 0.5).astype(int)] = 1.0
+        return float(_pace(fired, neuron))
+
+    clock = np.linspace(trains[0][0], trains[0][-1], 50)
+    assert pace(trains[0]) < 0.05
+    assert pace(clock) == pytest.approx((0.21 / 0.2) ** 2, rel=0.3)
+    assert pace(np.empty(0)) > 0.5, "silence does not slow"
+    quiet = replace(clamp, spikes=(np.array([30.0]),) * 6)
+    assert float(_pace(torch.zeros(500, 6, 1, dtype=torch.float64), quiet)) == 0.0
 
 
 def test_candidates_do_not_know_of_each_other(clamp: Clamp) -> None:
@@ -206,9 +224,32 @@ def test_silent_steps_tell_rest_resistance_and_time_constant(clamp: Clamp) -> No
     assert quiet.resistance == pytest.approx(150.0, rel=0.005)
     assert quiet.tau == pytest.approx(20.0, abs=0.5)
     assert passive(clamp.only(np.array([4, 5]))) is None  # it fires in both
+    assert quiet.trough == pytest.approx(-60.0, abs=0.01), "the reset of an AdaptiveLIF is as low as it comes"
     near = ranges(LIF, quiet)
+    assert "drop" not in near and near["v_reset"].low < -60.0 < near["v_reset"].high
     assert near["tau"].low < 20.0 < near["tau"].high and near["refractory"].high > near["refractory"].low
     assert ranges(LIF, quiet, refractory=2.0)["refractory"].at(np.array([0.3])) == pytest.approx(2.0)
+
+
+def test_the_gradient_stays_within_the_bounds_of_the_search(clamp: Clamp) -> None:
+    """However far a step of it goes; what is within is not moved."""
+    bounds = ranges(AdEx, passive(clamp))
+    cell = population(AdEx, candidates(bounds, np.full((len(bounds), 1), 0.5)), dt=0.5, trained=True)
+    before = {name: getattr(cell.cell, name)().item() for name in ("tau", "jump", "v_threshold", "v_reset")}
+    keep_within(cell, bounds)
+    assert {name: getattr(cell.cell, name)().item() for name in before} == pytest.approx(before, rel=1e-6)
+    with torch.no_grad():
+        for name in ("tau", "resistance", "v_rest", "tau_adapt", "sharpness", "coupling", "jump", "v_threshold"):
+            getattr(cell.cell, name).theta += -20.0
+        cell.cell.v_reset.theta += 20.0
+    keep_within(cell, bounds)
+    found = {
+        name: getattr(cell.cell, name)().item() for name in (*bounds.keys() - {"span", "refractory"}, "v_threshold")
+    }
+    for name in found.keys() & bounds.keys() - {"v_reset"}:
+        assert found[name] == pytest.approx(bounds[name].low, abs=1e-6), name
+    assert found["v_threshold"] == pytest.approx(found["v_rest"] + bounds["span"].low)
+    assert found["v_reset"] == pytest.approx(found["v_threshold"] - 1.0)
 
 
 def test_the_refractory_period_is_each_candidates_own(clamp: Clamp) -> None:
@@ -247,6 +288,15 @@ def test_a_neuron_meets_itself_the_less_the_more_irregular_it_is(clamp: Clamp) -
     shaken = tuple(train + np.random.default_rng(1).normal(0.0, 4.0, len(train)) for train in clock)
     assert 0.0 < ceiling(replace(clamp, spikes=shaken)) < 0.8
     assert np.isnan(ceiling(replace(clamp, spikes=(np.empty(0),) * 6)))
+
+
+def test_errors_of_the_pace_add_up(clamp: Clamp) -> None:
+    """A clock of 20 ms that is 2 % slow is 4 ms late after ten intervals, and has lost its partner at the eleventh."""
+    clock = np.arange(5.0, 246.0, 20.0)  # 13 spikes in 250 ms
+    one = replace(clamp, spikes=(clock,) * 6)
+    chance = 2 * 4.0 * 13 / 250.0
+    assert paced(one) == pytest.approx((11 - chance * 13) / 13 / (1 - chance))
+    assert paced(one, share=0.0) == pytest.approx(1.0)
 
 
 @pytest.mark.slow
