@@ -95,31 +95,35 @@ def compiled() -> None:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 
-    from neurornn.kernel import leaky_triton
+    from neurornn.kernel import gpu, leaky_device
 
     code = {}
-    leaky_triton._multiprocessors = lambda device: 132  # an H100's
+    gpu.multiprocessors = lambda device: 132  # an H100's
     device = torch.device("cuda", 0)
     for n in (128, 256, 512):
-        layout = leaky_triton._layout(64, n, device)
-        options = {"num_warps": layout.pop("num_warps"), "num_stages": 1, "launch_cooperative_grid": layout["SHARED"]}
-        for kernel, absent in ((leaky_triton._forward, ("scale", "state")), (leaky_triton._backward, ())):
+        layout = dict(gpu.layout(64, n, device))
+        options = {
+            "num_warps": layout.pop("num_warps"),
+            "num_stages": 1,
+            "launch_cooperative_grid": bool(layout["SPIN"]),
+        }
+        for kernel, absent in ((leaky_device.forward, ("scale", "state")), (leaky_device.backward, ())):
             fixed = {**layout, "PLACE": 0, "GATE": 1, "OUTSIDE": True, **dict.fromkeys(absent)}
             fixed = {key: value for key, value in fixed.items() if key in kernel.arg_names}
             kinds = {key: "i32" if key.startswith("n_") else "*fp32" for key in kernel.arg_names}
-            kinds.update(dict.fromkeys(fixed, "constexpr"))
+            kinds |= {"seen": "*i32", **dict.fromkeys(fixed, "constexpr")}
             source = ASTSource(fn=kernel, signature=kinds, constexprs=fixed)
             made = compile(source, target=GPUTarget("cuda", 90, 32), options=options)
             code[f"{kernel.__name__} {n}"] = len(made.asm["cubin"])
     print(json.dumps(code))
 
 
-def in_a_process(what: str, **variables: str) -> dict[str, object]:
-    """What this file prints when it is run as a program."""
+def in_a_process(module: str, what: str, **variables: str) -> dict[str, object]:
+    """What a file of tests prints when it is run as a program."""
     if not installed:
         pytest.skip("triton is not installed here")
     unset = {key: value for key, value in os.environ.items() if key not in VARIABLES}
-    call = [sys.executable, "-m", "tests.unit.test_kernel_triton", what]
+    call = [sys.executable, "-m", f"tests.unit.{module.rsplit('.', 1)[-1]}", what]
     done = subprocess.run(call, cwd=ROOT, env={**unset, **variables}, capture_output=True, text=True, timeout=300)
     assert not done.returncode, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -127,7 +131,7 @@ def in_a_process(what: str, **variables: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def interpreted() -> dict[str, object]:
-    return in_a_process("interpreted", TRITON_INTERPRET="1", NEURORNN_BACKEND="triton")
+    return in_a_process(__name__, "interpreted", TRITON_INTERPRET="1", NEURORNN_BACKEND="triton")
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)
@@ -146,7 +150,7 @@ def test_nothing_and_diverged_states_stay_what_they_are(what: str, interpreted: 
 
 
 def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
-    code = in_a_process("compiled", TRITON_CACHE_DIR=str(tmp_path))
+    code = in_a_process(__name__, "compiled", TRITON_CACHE_DIR=str(tmp_path))
     assert len(code) == 6 and all(int(size) > 1000 for size in code.values())  # type: ignore[call-overload]
 
 
