@@ -47,7 +47,7 @@ def layout(n_trials: int, n_units: int, device: torch.device) -> dict[str, Any]:
     interpreted = device.type == "cpu"  # one program after the other, so that none may wait for another
     shared = units > ALONE
     if not shared or interpreted:
-        warps, rows, columns, side = max(1, units // 32), 1 if not shared else 4, units, 4
+        warps, rows, columns, side = max(1, units // 32), 4 if shared and units <= 512 else 1, units, 4
     else:
         # On an H100 the fastest of a dozen: 128 weights a thread, and as few programs that wait for each other.
         columns, side = COLUMNS if units > 512 else 2 * COLUMNS, 2
@@ -190,6 +190,13 @@ def later(run, at, steps: tl.constexpr, n_units, n_left, inside):
 def earlier(run, at, steps: tl.constexpr, n_units, n_left, inside):
     """Return what a run, (trial, time, unit), holds some steps before the one `at`, which is one of `n_left`."""
     return tl.load(run + at - steps * n_units, mask=inside & (steps < n_left), other=0.0)
+
+
+@triton.jit
+@no_type_check
+def over_trials(values, inside):
+    """Return the sum over the trials of a program, (row, some), that are there: a row beyond the last is none."""
+    return tl.sum(tl.where(inside, values, 0.0), axis=0)
 
 
 @triton.jit

@@ -2,7 +2,7 @@
 
 from typing import no_type_check
 
-from neurornn.kernel.gpu import earlier, later, mine, onto, others, product, tl, triton
+from neurornn.kernel.gpu import earlier, later, mine, onto, others, over_trials, product, tl, triton
 from neurornn.kernel.leaky import Gate, Place
 
 RATE, CURRENT, UPDATE = (tl.constexpr(int(place)) for place in Place)
@@ -234,9 +234,9 @@ def backward(
     tl.store(carry_out + ends, carry, mask=inside)
     group = n_before // ROWS + tl.program_id(0) // (UNITS // COLUMNS)
     own = sums + group * 3 * n_units + units
-    tl.store(own, tl.sum(of_bias, axis=0), mask=units < n_units)
-    tl.store(own + n_units, tl.sum(of_keep, axis=0), mask=units < n_units)
-    tl.store(own + 2 * n_units, tl.sum(of_gain, axis=0), mask=units < n_units)
+    tl.store(own, over_trials(of_bias, inside), mask=units < n_units)
+    tl.store(own + n_units, over_trials(of_keep, inside), mask=units < n_units)
+    tl.store(own + 2 * n_units, over_trials(of_gain, inside), mask=units < n_units)
 
 
 @triton.jit

@@ -92,8 +92,9 @@ def backward(
             through = through * leaky_torch._slope(which.gate, leaky_torch._activity(which.gate, given.start))
         found["start"] = carry + through
     if asked["noise"]:
-        in_drive = which.noise is NoiseIn.DRIVE and given.scale is not None
-        found["noise"] = drives * given.scale if in_drive else drives if states is None else states
+        found["noise"] = drives if states is None else states
+        if which.noise is NoiseIn.DRIVE and given.scale is not None:
+            found["noise"] = drives * given.scale
     if asked["scale"] and given.noise is not None:
         found["scale"] = (drives * given.noise).sum((0, 1))
     return tuple(one if asked[name] else None for name, one in found.items())

@@ -2,7 +2,7 @@
 
 from typing import no_type_check
 
-from neurornn.kernel.gpu import earlier, later, mine, onto, others, product, tl, triton
+from neurornn.kernel.gpu import earlier, later, mine, onto, others, over_trials, product, tl, triton
 from neurornn.kernel.lif import Surrogate
 
 SUPERSPIKE, TRIANGLE = tl.constexpr(int(Surrogate.SUPERSPIKE)), tl.constexpr(int(Surrogate.TRIANGLE))
@@ -316,14 +316,14 @@ def backward(
     group = n_before // ROWS + tl.program_id(0) // (UNITS // COLUMNS)
     own = sums + group * N_SUMS * n_units + units
     real = units < n_units
-    tl.store(own, tl.sum(by_bias, axis=0), mask=real)
-    tl.store(own + n_units, tl.sum(by_synapse, axis=0), mask=real)
-    tl.store(own + 2 * n_units, tl.sum(by_membrane, axis=0), mask=real)
-    tl.store(own + 3 * n_units, tl.sum(by_drive, axis=0), mask=real)
-    tl.store(own + 4 * n_units, tl.sum(by_threshold, axis=0), mask=real)
-    tl.store(own + 5 * n_units, tl.sum(by_reset, axis=0), mask=real)
-    tl.store(own + 6 * n_units, tl.sum(by_adapt, axis=0), mask=real)
-    tl.store(own + 7 * n_units, tl.sum(by_jump, axis=0), mask=real)
+    tl.store(own, over_trials(by_bias, inside), mask=real)
+    tl.store(own + n_units, over_trials(by_synapse, inside), mask=real)
+    tl.store(own + 2 * n_units, over_trials(by_membrane, inside), mask=real)
+    tl.store(own + 3 * n_units, over_trials(by_drive, inside), mask=real)
+    tl.store(own + 4 * n_units, over_trials(by_threshold, inside), mask=real)
+    tl.store(own + 5 * n_units, over_trials(by_reset, inside), mask=real)
+    tl.store(own + 6 * n_units, over_trials(by_adapt, inside), mask=real)
+    tl.store(own + 7 * n_units, over_trials(by_jump, inside), mask=real)
 
 
 @triton.jit

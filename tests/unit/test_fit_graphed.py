@@ -54,9 +54,14 @@ def test_on_a_cpu_it_changes_nothing() -> None:
 @pytest.mark.gpu
 @gpu
 @pytest.mark.parametrize("noise", [0.0, 0.1])
-@pytest.mark.parametrize("cell", [LeakyRate, GRU, LIF])
-def test_on_a_gpu_graphs_are_the_steps_one_by_one(cell: type, noise: float, tmp_path: Path) -> None:
-    own = Network(cell(TASK.n_in, 16, dt=TASK.dt), TASK.n_out, noise=noise)
+@pytest.mark.parametrize("cell", ["rate", "gated", "spiking"])
+def test_on_a_gpu_graphs_are_the_steps_one_by_one(cell: str, noise: float, tmp_path: Path) -> None:
+    made = {
+        "rate": lambda: LeakyRate(TASK.n_in, 16, dt=TASK.dt),
+        "gated": lambda: GRU(TASK.n_in, 16, dt=TASK.dt),
+        "spiking": lambda: LIF(TASK.n_in, 16, tau=100.0, tau_syn=40.0, dt=TASK.dt),
+    }[cell]()
+    own = Network(made, TASK.n_out, noise=noise)
     told = {"steps": 30, "device": "cuda", "validate_every": 10, "progress": False}
     fits = [train(own, TASK, graphed=one, **told) for one in (True, False)]
     losses = [fit.history["loss"].to_numpy() for fit in fits]
