@@ -266,7 +266,7 @@ def main(
     os.environ["NEURORNN_BACKEND"] = "triton"
     name = torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}", flush=True)
-    alone = all(shape.units <= gpu.ALONE for shape in shapes)
+    alone = bool(shapes) and all(shape.units <= gpu.ALONE for shape in shapes)
     distances = check(gpu.ALONE if alone else gpu.MOST_UNITS) if check_first else {}
     worst = max((one for one in distances.values() if isinstance(one, float)), default=float("nan"))
     print(f"furthest from the loop in double precision: {worst:.2e} of {len(distances)} cases")
