@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from neurornn import LIF, AdaptiveLIF, generator
 from neurornn.kernel import Noise, Surrogate, spiking_engine
 from tests.unit.test_kernel_lif import ALL, WEIGHTS, answer, every, kinds, lif_sequence, plain, problem
-from tests.unit.test_kernel_triton import in_a_process, needs_triton
+from tests.unit.test_kernel_triton import in_a_process, needs_triton, several_programs
 
 CLOSE = 1e-5
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 40), st.integers(1, 6))
@@ -97,6 +97,9 @@ def program() -> None:
     drawn()
     for size, kind in LARGE:
         note("large", distance(size, kind, Surrogate.SUPERSPIKE, ALL))
+    with several_programs(3):  # five trials: three of the second four are not there
+        for _, kind in LARGE:
+            note("several programs", distance((5, 3, 40, 4), kind, Surrogate.SUPERSPIKE, ALL))
     note("cells", cells())
     print(json.dumps(found))
 
@@ -133,7 +136,7 @@ def interpreted() -> dict[str, object]:
     return in_a_process(__name__, "interpreted", TRITON_INTERPRET="1", NEURORNN_BACKEND="triton")
 
 
-@pytest.mark.parametrize("what", [*(one.name for one in Surrogate), "large", "cells"])
+@pytest.mark.parametrize("what", [*(one.name for one in Surrogate), "large", "several programs", "cells"])
 def test_spikes_are_the_contracts_and_gradients_to_rounding(what: str, interpreted: dict[str, object]) -> None:
     assert float(interpreted[what]) <= CLOSE  # type: ignore[arg-type]
 

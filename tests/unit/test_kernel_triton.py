@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -54,9 +56,30 @@ def distance(case: tuple, device: str = "cpu") -> float:
     return furthest(answer(cell, given_, loop=False), answer(cell, given_, loop=True))
 
 
+@contextmanager
+def several_programs(n_steps: int) -> Iterator[None]:
+    """Let four programs share four trials, as beyond 256 units.
+
+    They cannot wait for each other here, where one runs after the other. But each time that all have run, one more step
+    of what the others sent is as it should be.
+    """
+    from neurornn.kernel import gpu
+
+    with pytest.MonkeyPatch.context() as patch:
+        run = gpu.launch
+        sizes = {"ROWS": 4, "UNITS": 64, "COLUMNS": 16, "SIDE": 2, "num_warps": 4}
+        plan = gpu.threads(sizes, wait=False)
+        assert plan["FROM_WARPS"] > 1
+        patch.setattr(gpu, "layout", lambda n_trials, *_: plan | {"groups": -(-n_trials // 4)})
+        patch.setattr(gpu, "launch", lambda *a, **k: [run(*a, **k) for _ in range(n_steps + 1)])
+        yield
+
+
 def others() -> dict[str, object]:
     """What else the kernels owe: one gradient alone, what they hand on, and states that diverged."""
     found: dict[str, object] = {}
+    with several_programs(3):  # five trials: three of the second four are not there
+        found["several programs"] = max(distance(((5, 3, 40), form, "tanh", NoiseAt.STATE)) for form in Form)
     cell = LeakyRate(2, 9, tau=50.0, dt=20.0, nonlinearity="tanh")
     x, start = torch.randn(3, 4, 2, generator=generator(0)), cell.initial(3)
     turned = x.permute(2, 1, 0).contiguous().permute(2, 1, 0)  # the same numbers, laid out backwards
@@ -139,7 +162,9 @@ def test_outputs_and_gradients_are_the_loops(case: tuple, interpreted: dict[str,
     assert float(interpreted[name(case)]) <= FLOAT32["rtol"]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("what", ["layout", "last state alone", "1030 units", "256 units", "small activity"])
+@pytest.mark.parametrize(
+    "what", ["several programs", "layout", "last state alone", "1030 units", "256 units", "small activity"]
+)
 def test_other_ways_to_ask_give_the_loops_numbers_too(what: str, interpreted: dict[str, object]) -> None:
     assert float(interpreted[what]) <= FLOAT32["rtol"]  # type: ignore[arg-type]
 
