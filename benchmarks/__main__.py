@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import lif, memory, rate, reach, statistics
+from benchmarks import lif, memory, rate, reach
 from benchmarks.timing import in_turns, machine, peak
 from neurornn.kernel import backend, library
 
@@ -32,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--statistics", action="store_true", help="statistics of spikes beside elephant, nothing else")
     parser.add_argument("--gpu", action="store_true", help="on a GPU, and nothing on the processor")
     parser.add_argument("--search", action="store_true", help="with --gpu: other sizes of the kernels' programs, too")
+    parser.add_argument("--no-check", action="store_true", help="with --gpu: do not check the kernels first")
     parser.add_argument("--json", type=Path, help="where the numbers go; results.json or gpu.json of this folder")
     return parser.parse_args()
 
@@ -51,6 +52,8 @@ def show(name: str, medians: dict[str, float], gflop: float, best: float) -> lis
 
 def show_statistics(path: Path, *, rounds: int, cpu_time: bool) -> None:
     """Time the statistics beside elephant and neo, print the ratios, and write them."""
+    from benchmarks import statistics  # here, since it needs neo
+
     rows: list[Row] = []
     print(f"\n{'':42s}{'ours, ms':>10s}{'theirs, ms':>12s}{'ratio':>8s}")
     for name, (ours, theirs, times, words) in statistics.contestants().items():
@@ -76,7 +79,8 @@ def main() -> None:
     if asked.gpu:
         from benchmarks import gpu  # here, since it needs Triton
 
-        return gpu.main(path, asked.rounds, list(shapes), asked.search)
+        spiking = lif.SHAPES if asked.shapes is None or asked.lif else ()
+        return gpu.main(path, asked.rounds, list(shapes), list(spiking), asked.search, check_first=not asked.no_check)
     torch.set_num_threads(asked.threads)
     if asked.level is not None:
         chosen = min(asked.level, library.level())

@@ -1,4 +1,4 @@
-"""A training step of leaky rate units on a GPU, in every way there is: `python -m benchmarks --gpu`.
+"""A training step of rate and of spiking units on a GPU, in every way there is: `python -m benchmarks --gpu`.
 
 First it is checked that the kernels give the numbers of the plain loop in double precision, outputs and gradients.
 Then the steps take turns; one training step in a CUDA graph stands beside each that the processor has to launch.
@@ -16,29 +16,25 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks import lif
 from benchmarks.rate import Other, Ours, Shape, step_of
 from benchmarks.timing import Step
 from neurornn import Form, LeakyRate, Network, NoiseAt, generator
-from neurornn.kernel import leaky_triton
+from neurornn.kernel import gpu, lif_torch, lif_triton
 from neurornn.wiring import Dense
 
 CASES = (  # trials, steps, units
     *((3, 5, 7), (1, 4, 20), (5, 1, 16), (2, 30, 33), (130, 9, 64), (7, 40, 128)),
     *((5, 30, 130), (64, 60, 256), (1, 50, 200), (300, 7, 150), (32, 100, 512), (3, 20, 700), (70, 6, 1000)),
 )
-ALTERNATIVES: dict[int, tuple[dict[str, int], ...]] = {  # by units, padded
-    64: ({"num_warps": 1}, {"num_warps": 2}, {"num_warps": 4}, {"num_warps": 8}),
-    128: ({"num_warps": 4}, {"num_warps": 8}, {"num_warps": 16}),
-    256: tuple(
-        {"ROWS": rows, "COLUMNS": columns, "num_warps": warps}
-        for rows, columns, warps in (
-            *((4, 32, 4), (4, 32, 8), (4, 32, 16), (2, 16, 4), (2, 16, 8)),
-            *((8, 64, 8), (8, 64, 16), (16, 128, 16), (8, 32, 8)),
-        )
-    ),
-    512: tuple(
-        {"ROWS": rows, "COLUMNS": columns, "num_warps": warps}
-        for rows, columns, warps in ((4, 32, 8), (4, 32, 16), (8, 64, 16), (2, 16, 8), (2, 16, 16), (8, 32, 16))
+KEYS = ("ROWS", "COLUMNS", "SIDE", "num_warps")
+ALTERNATIVES: dict[int, tuple[tuple[int, ...], ...]] = {  # by units, padded: values of the keys
+    64: ((1, 64, 4, 2), (1, 64, 2, 2), (1, 64, 8, 2), (1, 64, 4, 1), (1, 64, 4, 4)),
+    128: ((1, 128, 4, 4), (1, 128, 2, 4), (1, 128, 8, 4), (1, 128, 4, 8)),
+    256: ((1, 256, 4, 8), (1, 256, 2, 8), (1, 256, 8, 8), (1, 128, 4, 8), (2, 64, 2, 8), (4, 32, 2, 4)),
+    512: (
+        *((2, 64, 2, 8), (2, 64, 4, 8), (2, 64, 1, 8), (4, 64, 2, 8)),
+        *((1, 128, 4, 8), (1, 128, 2, 8), (4, 32, 2, 4), (2, 32, 2, 4)),
     ),
 }
 
@@ -82,7 +78,7 @@ def check(most_units: int) -> dict[str, float | str]:
     return found
 
 
-def graphed(step: Step) -> Step:
+def graphed(step: Step, drawn_from: torch.Generator | None = None) -> Step:
     """Return the same step as one CUDA graph."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -91,6 +87,8 @@ def graphed(step: Step) -> Step:
             step()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
+    if drawn_from is not None:
+        graph.register_generator_state(drawn_from)
     with torch.cuda.graph(graph):
         step()
 
@@ -100,18 +98,31 @@ def graphed(step: Step) -> Step:
     return replay
 
 
+def with_graphs(makers: dict[str, Callable[[], Step]], drawn_from: torch.Generator) -> dict[str, Step]:
+    """Return the step of each way, and behind them the same in graphs."""
+    steps = {way: make() for way, make in makers.items()}
+    for way, make in makers.items():
+        try:
+            steps[f"{way}, graph"] = graphed(make(), drawn_from if "noise" in way else None)
+        except Exception as reason:  # not every way can be captured everywhere
+            print(f"  no graph of {way}: {str(reason)[:150]}")
+            torch.cuda.synchronize()
+    return steps
+
+
 def contestants(shape: Shape) -> dict[str, Step]:
-    """Return a training step for each way to compute it; those in a graph last."""
+    """Return a training step of rate units for each way to compute it; those in a graph last."""
     stream = generator(0)
     inputs = torch.randn(shape.trials, shape.steps, shape.inputs, generator=stream).cuda()
     targets = torch.randn(shape.trials, shape.steps, shape.outputs, generator=stream).cuda()
+    drawn_from = generator(1, "cuda")
 
     def step(model: nn.Module, backend: str) -> Step:
-        return step_of(model.cuda(), inputs, targets, backend, capturable=True)
+        return step_of(model.cuda(), inputs, targets, backend)
 
-    def ours() -> nn.Module:
+    def ours(noise: float = 0.0) -> nn.Module:
         cell = LeakyRate(shape.inputs, shape.units, tau=100.0, dt=20.0, nonlinearity="tanh", train_tau=True)
-        return Ours(Network(cell, shape.outputs), None)
+        return Ours(Network(cell, shape.outputs, noise=noise), drawn_from if noise else None)
 
     def rnn() -> nn.Module:
         return Other(nn.RNN(shape.inputs, shape.units, batch_first=True), shape.outputs)
@@ -119,17 +130,24 @@ def contestants(shape: Shape) -> dict[str, Step]:
     ways = {"plain loop": "loop", "torch function": "torch", "triton": "triton"}
     makers: dict[str, Callable[[], Step]] = {
         **{way: lambda backend=backend: step(ours(), backend) for way, backend in ways.items()},
+        "triton, noise": lambda: step(ours(0.1), "triton"),
         "nn.RNN (cuDNN)": lambda: step(rnn(), "loop"),
         "nn.RNN, no TF32": lambda: without_tf32(step(rnn(), "loop")),
     }
-    steps = {way: make() for way, make in makers.items()}
-    for way, make in makers.items():
-        try:
-            steps[f"{way}, graph"] = graphed(make())
-        except Exception as reason:  # not every way can be captured everywhere
-            print(f"  no graph of {way}: {str(reason)[:150]}")
-            torch.cuda.synchronize()
-    return steps
+    return with_graphs(makers, drawn_from)
+
+
+def spiking_contestants(shape: Shape, gain: float) -> dict[str, Step]:
+    """Return a training step of spiking units for each way to compute it; those in a graph last."""
+    stream = generator(0)
+    inputs = (torch.rand(shape.trials, shape.steps, shape.inputs, generator=stream) < 0.1).float().cuda()
+    targets = torch.randn(shape.trials, shape.steps, shape.outputs, generator=stream).cuda()
+    ways = {"plain loop": None, "torch function": lif_torch, "triton": lif_triton}
+    makers = {
+        way: lambda engine=engine: lif.step_of(lif.Ours(shape, engine, gain).cuda(), inputs, targets)
+        for way, engine in ways.items()
+    }
+    return with_graphs(makers, stream)
 
 
 def without_tf32(step: Step) -> Step:
@@ -176,34 +194,31 @@ def peak() -> float:
 @contextmanager
 def laid_out(change: dict[str, int]) -> Iterator[None]:
     """Let Triton's programs take other sizes for a while."""
-    before = leaky_triton._layout
+    before = gpu.layout
 
-    def other(n_trials: int, n_units: int, device: torch.device) -> dict[str, int]:
-        layout = before(n_trials, n_units, device) | change
-        if layout["SHARED"]:
-            at_once = leaky_triton._multiprocessors(device) * layout["COLUMNS"] // layout["UNITS"]
-            layout["groups"] = min(at_once, -(-n_trials // layout["ROWS"]))
-        return layout
+    def other(n_trials: int, n_units: int, device: torch.device) -> dict[str, Any]:
+        sizes = {"UNITS": before(n_trials, n_units, device)["UNITS"], **change}
+        waits = sizes["COLUMNS"] < sizes["UNITS"]
+        at_once = gpu.multiprocessors(device) * sizes["COLUMNS"] // sizes["UNITS"] if waits else n_trials
+        return gpu.threads(sizes, wait=waits) | {"groups": min(at_once, -(-n_trials // sizes["ROWS"]))}
 
-    leaky_triton._layout = other
+    gpu.layout = other
     try:
         yield
     finally:
-        leaky_triton._layout = before
+        gpu.layout = before
 
 
 def passes(cell: LeakyRate, x: Tensor) -> str:
     """Return how long the two kernels take, ms."""
 
     def step() -> None:
-        for _ in range(5):
+        for _ in range(3):
             cell.rollout(x, cell.initial(len(x)))[0].sum().backward()
 
     step()
     taken = kernels(step)
-    return " + ".join(
-        f"{sum(t for name, _, t in taken if name == which) / 5:.3f}" for which in ("_forward", "_backward")
-    )
+    return " + ".join(f"{sum(t for name, _, t in taken if name == which) / 3:.3f}" for which in ("forward", "backward"))
 
 
 def alternatives(shape: Shape) -> dict[str, str]:
@@ -211,10 +226,10 @@ def alternatives(shape: Shape) -> dict[str, str]:
     cell = LeakyRate(shape.inputs, shape.units, tau=100.0, dt=20.0, nonlinearity="tanh", train_tau=True).cuda()
     x = torch.randn(shape.trials, shape.steps, shape.inputs, generator=generator(0)).cuda()
     found: dict[str, str] = {}
-    for change in ALTERNATIVES[max(64, 1 << (shape.units - 1).bit_length())]:
-        name = " ".join(f"{key.lower().removeprefix('num_')} {value}" for key, value in change.items())
+    for values in ALTERNATIVES[max(64, 1 << (shape.units - 1).bit_length())]:
+        name = " ".join(map(str, values))
         try:
-            with laid_out(change):
+            with laid_out(dict(zip(KEYS, values, strict=True))):
                 found[name] = passes(cell, x)
         except Exception as reason:  # one that does not fit must not hide the others
             found[name] = f"{type(reason).__name__}: {str(reason)[:80]}"
@@ -230,13 +245,29 @@ def kernels(step: Step) -> list[tuple[str, int, float]]:
     return [(event.key, event.count, event.device_time_total / 1e3) for event in events]
 
 
-def main(path: Path, rounds: int, shapes: list[Shape], search: bool) -> None:
+def show(name: str, steps: dict[str, Step], rounds: int, gflop: float, best: float) -> list[dict[str, object]]:
+    """Time the steps, print their table, and return its rows."""
+    medians = in_turns(steps, rounds)
+    print(f"\n{name}: ms, x plain loop and x nn.RNN (eager or graph, alike), x eager loop, share of float32 peak")
+    rows: list[dict[str, object]] = []
+    for way, taken in medians.items():
+        alike = ", graph" if way.endswith("graph") else ""
+        rivals = [medians.get(one + alike, float("nan")) / taken for one in ("plain loop", "nn.RNN (cuDNN)")]
+        share = gflop / taken * 1e3 / best
+        print(f"{way:24s}{taken:9.3f}{rivals[0]:8.1f}{rivals[1]:7.2f}{medians['plain loop'] / taken:8.1f}{share:7.1%}")
+        rows.append({"shape": name, "way": way, "ms": taken, "of_peak": share})
+    return rows
+
+
+def main(
+    path: Path, rounds: int, shapes: list[Shape], spiking: list[Shape], search: bool, *, check_first: bool = True
+) -> None:
     """Check, time, print and write."""
     os.environ["NEURORNN_BACKEND"] = "triton"
     name = torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}", flush=True)
-    alone = all(shape.units <= leaky_triton.ALONE for shape in shapes)
-    distances = check(leaky_triton.ALONE if alone else leaky_triton.MOST_UNITS)
+    alone = bool(shapes) and all(shape.units <= gpu.ALONE for shape in shapes)
+    distances = check(gpu.ALONE if alone else gpu.MOST_UNITS) if check_first else {}
     worst = max((one for one in distances.values() if isinstance(one, float)), default=float("nan"))
     print(f"furthest from the loop in double precision: {worst:.2e} of {len(distances)} cases")
     for case, far in distances.items():
@@ -247,16 +278,17 @@ def main(path: Path, rounds: int, shapes: list[Shape], search: bool) -> None:
     rows: list[dict[str, object]] = []
     for shape in shapes:
         steps = contestants(shape)
-        medians = in_turns(steps, rounds)
-        print(f"\n{shape}: ms, x eager loop, x nn.RNN (alike, eager or graph), share of float32 peak")
-        for way, taken in medians.items():
-            rival = medians.get("nn.RNN (cuDNN)" + (", graph" if way.endswith("graph") else ""), float("nan"))
-            share = shape.gflop / taken * 1e3 / best
-            print(f"{way:24s}{taken:9.3f}{medians['plain loop'] / taken:8.1f}{rival / taken:7.2f}{share:7.1%}")
-            rows.append({"shape": f"rate {shape}", "way": way, "ms": taken, "of_peak": share})
+        rows += show(f"rate {shape}", steps, rounds, shape.gflop, best)
         os.environ["NEURORNN_BACKEND"] = "triton"
         if search:
-            print("  " + "; ".join(f"{key[:40]} {n}x {ms:.3f} ms" for key, n, ms in kernels(steps["triton"])[:6]))
-            print("  forward + backward: " + "; ".join(f"{k}: {v}" for k, v in alternatives(shape).items()))
-    path.write_text(json.dumps({"device": name, "torch": torch.__version__, "peak_gflops": best, "rows": rows,
-                                "distances": distances}, indent=1) + "\n")  # fmt: skip
+            taken = kernels(steps["triton"])
+            print(f"  {sum(n for _, n, _ in taken)} kernels, {sum(ms for *_, ms in taken):.3f} ms: ", end="")
+            print("; ".join(f"{key[:40]} {n}x {ms:.3f}" for key, n, ms in taken[:7]))
+            print("  forward + backward: " + "; ".join(f"{k}: {v}" for k, v in alternatives(shape).items()), flush=True)
+    for shape in spiking:
+        steps = spiking_contestants(shape, 0.35)
+        rows += show(f"spiking {shape}", steps, rounds, shape.gflop, best)
+        if search:
+            print("  " + "; ".join(f"{key[:40]} {n}x {ms:.3f}" for key, n, ms in kernels(steps["triton"])[:5]))
+    told = {"device": name, "torch": torch.__version__, "peak_gflops": best, "rows": rows, "distances": distances}
+    path.write_text(json.dumps(told, indent=1) + "\n")

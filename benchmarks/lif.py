@@ -40,10 +40,16 @@ class Ours(nn.Module):
         self.readout = nn.Linear(n, shape.outputs)
         self.engine = engine
         constants = {"synapse": 0.8, "membrane": 0.9, "drive": 0.5, "threshold": 1.0, "reset": 1.0}
-        self.constants = {name: torch.full((n,), value) for name, value in constants.items()}
+        for name, value in constants.items():
+            self.register_buffer(name, torch.full((n,), value))
+        self.names = tuple(constants)
+
+    @property
+    def constants(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in self.names}
 
     def forward(self, inputs: Tensor) -> Tensor:
-        rest = (torch.zeros(len(inputs), len(self.bias)),) * 3
+        rest = (inputs.new_zeros(len(inputs), len(self.bias)),) * 3
         if self.engine is None:
             return self.readout(self.steps(inputs, rest))
         weights = {"w_in": self.w_in, "w_rec": self.w_rec, "bias": self.bias}
@@ -134,8 +140,10 @@ class SnnTorch(nn.Module):
 
 
 def step_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Step:
-    """Return one training step of `model` as a call without arguments."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-6)  # so slow that the rate stays what it is
+    """Return one training step of `model` as a call without arguments; on a GPU one that can be captured."""
+    there = inputs.is_cuda
+    # So slow that the rate stays what it is.
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-6, capturable=there, fused=there)
 
     def step() -> None:
         optimiser.zero_grad()

@@ -76,9 +76,10 @@ class TimeFirst(nn.Module):
         return self.model(inputs.transpose(0, 1))[0].transpose(0, 1)
 
 
-def step_of(model: nn.Module, inputs: Tensor, targets: Tensor, backend: str, *, capturable: bool = False) -> Step:
-    """Return one training step of `model` as a call without arguments."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, capturable=capturable)
+def step_of(model: nn.Module, inputs: Tensor, targets: Tensor, backend: str) -> Step:
+    """Return one training step of `model` as a call without arguments; on a GPU one that can be captured."""
+    there = inputs.is_cuda
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, capturable=there, fused=there)
 
     def step() -> None:
         os.environ["NEURORNN_BACKEND"] = backend

@@ -50,7 +50,7 @@ class GaussianNoise(AbstractNoise):
 
     def draw(self, shape: tuple[int, ...], *, dt: float, generator: torch.Generator) -> Tensor:
         if generator.device.type != "cpu":
-            return torch.randn(shape, generator=generator, device=generator.device).mul_(self._deviation(dt))
+            return torch.empty(shape, device=generator.device).normal_(std=self._deviation(dt), generator=generator)
         whole = (math.prod(shape[:-2]), *(1,) * (2 - len(shape)), *shape[-2:])
         made = Noise.drawn(whole, self._deviation(dt), generator=generator)
         return made.tensor(torch.empty(0)).reshape(shape)

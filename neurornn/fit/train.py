@@ -19,6 +19,7 @@ from neurornn.errors import FitError
 from neurornn.fit.build import outline
 from neurornn.fit.checkpoint import digest
 from neurornn.fit.fit import Fit
+from neurornn.fit.graphed import Graphed, Told, can_be_graphed
 from neurornn.fit.objective import Objective
 from neurornn.fit.online import BPTT, AbstractGradient
 from neurornn.fit.optimiser import AbstractOptimiser, AbstractSchedule, Adam, Constant
@@ -31,8 +32,13 @@ from neurornn.fit.thinning import AbstractThinning
 from neurornn.fit.validate import Validation
 from neurornn.fit.watch import Watch, clip_gradients
 from neurornn.fit.workers import Workers, chosen_device, workers
+from neurornn.kernel import Noise
 from neurornn.network import Network
 from neurornn.task.base import AbstractTask
+from neurornn.trials import Trials
+
+Given = tuple[Trials, Tensor | Noise | None, Tensor | None]
+"""What a step is given: a batch, its noise, and what is added to first states."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ def train(
     gradient: AbstractGradient | None = None,
     parallel: Newton | None = None,
     thinning: AbstractThinning | None = None,
+    graphed: bool = True,
     progress: bool = True,
 ) -> Fit:
     """Train a copy of `network` on `task`. The network that is passed in stays as it is.
@@ -133,6 +140,8 @@ def train(
         gradient: the way to the gradient; backpropagation through time, `BPTT()`, where absent.
         parallel: how to solve all steps of a trial together (see `Newton`, with look=False); one by one where absent.
         thinning: how connections are taken away meanwhile (`GradualMagnitude`); none are where absent.
+        graphed: whether a GPU may record a step as a CUDA graph and replay it, which gives the same numbers in less
+            time; steps that cannot be recorded are taken as ever, and so is everything on a CPU.
         progress: whether to show a bar with the loss and the time that is left.
 
     Returns:
@@ -189,7 +198,7 @@ def train(
 
     with plan.precision.products(), _bar(steps, session.step, shown=progress and team.first) as bar:
         keeper = _Keeper(*(files if team.first else (None, None)), checkpoint_every, settings)
-        _loop(session, plan, team, bar, keeper, ends)
+        _loop(session, plan, team, bar, keeper, ends, graphed)
     return Fit(
         network=session.trained(best=patience > 0).to(network.device),
         task=task,
@@ -226,7 +235,7 @@ class _Keeper:
         return f"{self.path} holds the last good state."
 
 
-def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper, ends: float) -> None:
+def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keeper, ends: float, graphed: bool) -> None:
     """Take steps until they are used up, patience ends, the curriculum does, or the clock says so."""
     network = session.network
     roll = Roll(network, plan.chunk, voltages=plan.objective.needs_voltages, parallel=plan.parallel)
@@ -235,16 +244,23 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
     # Looking at numbers makes a GPU wait for them; on a CPU they are there.
     every = 1 if network.device.type == "cpu" else 10
     watch = Watch(plan.objective.names, tuple(named), every=every)
+    recorder = Graphed(session.optimiser) if graphed and _one_gpu(session, plan, team) else None
     validation = Validation(plan.n_validation, seed=plan.seed, precision=plan.precision)
     number = plan.curriculum.reached(session.scores)
     late = False
     while session.step < plan.steps and not session.ended and not late:
         stage = plan.curriculum.stage(number)
         assert stage is not None, "a curriculum that has ended has ended the session"
-        for group in session.optimiser.param_groups:
-            group["lr"] = plan.learning_rate * plan.schedule.factor(session.step, plan.steps)
-        terms = _gradients(session, model, stage, plan, team)
-        norms = clip_gradients(named.values(), plan.clip)
+        _set_rate(session.optimiser, plan.learning_rate * plan.schedule.factor(session.step, plan.steps))
+        given = _drawn(session, stage, plan, team)
+
+        def take(trials: Trials, noise: Tensor | Noise | None, scatter: Tensor | None, stage: Stage = stage) -> Told:
+            terms = _gradients(session, model, stage, plan, team, trials, noise, scatter)
+            norms = clip_gradients(named.values(), plan.clip)
+            session.optimiser.step()
+            return terms, norms
+
+        terms, norms = take(*given) if recorder is None else recorder(number, take, *given)
         step = session.step + 1
         judged = plan.validate_every > 0 and (step % plan.validate_every == 0 or step == plan.steps)
         late = ends < math.inf and team.agree(float(time.monotonic() > ends), network.device) > 0
@@ -252,7 +268,6 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
         if watch.note(step, terms, norms) or judged or kept:
             session.note(watch.look(str(keeper)), stage=number)
             bar.set_postfix_str(session.told(), refresh=False)
-        session.optimiser.step()
         if plan.thinning is not None:
             plan.thinning.thin(network, step, plan.steps)
         session.step = step
@@ -267,8 +282,23 @@ def _loop(session: Session, plan: Plan, team: Workers, bar: tqdm, keeper: _Keepe
             keeper.keep(session)
 
 
-def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, team: Workers) -> Tensor:
-    """Draw a batch, run it and leave the gradients in the parameters. Returns the weighted terms."""
+def _one_gpu(session: Session, plan: Plan, team: Workers) -> bool:
+    """Tell whether steps of this training do the same operations on one GPU, again and again."""
+    plain = plan.thinning is None and plan.parallel is None and plan.chunk == 0 and type(plan.gradient) is BPTT
+    there = session.network.device.type == "cuda" and team.size == 1
+    return plain and there and can_be_graphed(session.network, plan.objective, session.optimiser)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):  # which a graph reads
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def _drawn(session: Session, stage: Stage, plan: Plan, team: Workers) -> Given:
+    """Draw a batch, with noise and scatter: this process's part of it, where the network is."""
     network, streams = session.network, session.streams
     trials = stage.task.sample(plan.batch, generator=streams["task"])
     scatter = network.draw_scatter(trials.n_trials, streams["noise"])
@@ -280,6 +310,21 @@ def _gradients(session: Session, model: nn.Module, stage: Stage, plan: Plan, tea
         scatter = None if scatter is None else scatter[mine]
     if trials.inputs.device != network.device:
         trials = trials.to(network.device)
+    return trials, noise, scatter
+
+
+def _gradients(
+    session: Session,
+    model: nn.Module,
+    stage: Stage,
+    plan: Plan,
+    team: Workers,
+    trials: Trials,
+    noise: Tensor | Noise | None,
+    scatter: Tensor | None,
+) -> Tensor:
+    """Run a batch and leave the gradients in the parameters. Returns the weighted terms."""
+    network = session.network
     with plan.precision.cast(network.device), torch.set_grad_enabled(plan.gradient.forward_graph):
         run = model(trials.inputs, trials.start, noise, scatter)
     run = plan.gradient.opened(run, network)

@@ -18,11 +18,11 @@ def clip_gradients(parameters: Iterable[nn.Parameter], clip: float) -> Float[Ten
         The norm of each parameter's gradient before.
     """
     gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
+    # On a GPU one kernel for all parameters.
+    norms = torch.stack(torch._foreach_norm(gradients))  # type: ignore[attr-defined]
     if clip:
         factor = (clip / torch.linalg.vector_norm(norms)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factor)
+        torch._foreach_mul_(gradients, factor)  # type: ignore[attr-defined]
     return norms
 
 

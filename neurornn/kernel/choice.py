@@ -37,9 +37,9 @@ def backend() -> Backend:
 
     The environment variable `NEURORNN_BACKEND` (loop, torch, native or triton) forces one. All give the same numbers
     to rounding. What a kernel does not cover (other nonlinearities, interventions, other cells) is computed step by
-    step, float64 by the torch functions. On an NVIDIA GPU, leaky rate units of float32 take Triton's kernels where
-    Triton is installed (it comes with torch there), which were the faster ones at every size measured, and the torch
-    functions otherwise.
+    step, float64 by the torch functions. On an NVIDIA GPU, leaky rate units and integrate-and-fire units of float32
+    take Triton's kernels where Triton is installed (it comes with torch there), which were the faster ones at every
+    size measured, and the torch functions otherwise.
 
     Raises:
         ValueError: if the variable names no backend, or one that is not installed here.
@@ -88,7 +88,12 @@ def engine(*tensors: Tensor | None, gate: Gate = Gate.RELU) -> Engine | None:
 
 def spiking_engine(*tensors: Tensor | None) -> SpikingEngine | None:
     """Return what computes a sequence of integrate-and-fire units of these tensors; `None` for the plain loop."""
-    return {"native": lif_native, "triton": lif_torch, "torch": lif_torch, "loop": None}[_name(*tensors)]
+    name = _name(*tensors)
+    if name == "triton":
+        from neurornn.kernel import lif_triton
+
+        return lif_triton
+    return {"native": lif_native, "torch": lif_torch, "loop": None}[name]
 
 
 def _name(*tensors: Tensor | None) -> str:

@@ -77,6 +77,7 @@ class Kept(NamedTuple):
     rate: Tensor | None  # (trial, time, unit), for RATE with TANH
     open: Tensor | None  # where the units are above threshold, for RATE with RELU or LEAKY
     out: Tensor | None = None  # (trial, time, out)
+    fed: Tensor | None = None  # (trial, time, unit), what was sent a step before, where it is laid out so
 
 
 @dataclass(frozen=True)

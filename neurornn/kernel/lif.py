@@ -106,6 +106,7 @@ class Spiked(NamedTuple):
     currents: Tensor | None = None  # (trial, time, unit), where a constant is trained, as the next two
     voltages: Tensor | None = None
     adaptations: Tensor | None = None
+    fed: Tensor | None = None  # (trial, time, unit), the spikes a step before, where they are laid out so
 
 
 @runtime_checkable

@@ -156,7 +156,7 @@ def answer(way, engine, given_: dict, names: tuple[str, ...], *, on_last: bool, 
     rest = {name: value for name, value in given_.items() if name not in ("x", "start", "noise")}
     spikes, state, out = way(engine, given_["x"], given_["start"], given_["noise"], **rest, **which)
     assert out is not None
-    weight = torch.linspace(-1, 1, spikes.numel(), dtype=spikes.dtype).reshape(spikes.shape).cos()
+    weight = torch.linspace(-1, 1, spikes.numel(), dtype=spikes.dtype).to(spikes.device).reshape(spikes.shape).cos()
     loss = (spikes * weight).sum() + 0.1 * spikes.mean() ** 2 + (out * weight[..., :1]).sum()
     if on_last:
         moving = 4 if given_["adaptation"] is not None else 3

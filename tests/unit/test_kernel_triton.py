@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -54,9 +56,30 @@ def distance(case: tuple, device: str = "cpu") -> float:
     return furthest(answer(cell, given_, loop=False), answer(cell, given_, loop=True))
 
 
+@contextmanager
+def several_programs(n_steps: int) -> Iterator[None]:
+    """Let four programs share four trials, as beyond 256 units.
+
+    They cannot wait for each other here, where one runs after the other. But each time that all have run, one more step
+    of what the others sent is as it should be.
+    """
+    from neurornn.kernel import gpu
+
+    with pytest.MonkeyPatch.context() as patch:
+        run = gpu.launch
+        sizes = {"ROWS": 4, "UNITS": 64, "COLUMNS": 16, "SIDE": 2, "num_warps": 4}
+        plan = gpu.threads(sizes, wait=False)
+        assert plan["FROM_WARPS"] > 1
+        patch.setattr(gpu, "layout", lambda n_trials, *_: plan | {"groups": -(-n_trials // 4)})
+        patch.setattr(gpu, "launch", lambda *a, **k: [run(*a, **k) for _ in range(n_steps + 1)])
+        yield
+
+
 def others() -> dict[str, object]:
     """What else the kernels owe: one gradient alone, what they hand on, and states that diverged."""
     found: dict[str, object] = {}
+    with several_programs(3):  # five trials: three of the second four are not there
+        found["several programs"] = max(distance(((5, 3, 40), form, "tanh", NoiseAt.STATE)) for form in Form)
     cell = LeakyRate(2, 9, tau=50.0, dt=20.0, nonlinearity="tanh")
     x, start = torch.randn(3, 4, 2, generator=generator(0)), cell.initial(3)
     turned = x.permute(2, 1, 0).contiguous().permute(2, 1, 0)  # the same numbers, laid out backwards
@@ -95,31 +118,35 @@ def compiled() -> None:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 
-    from neurornn.kernel import leaky_triton
+    from neurornn.kernel import gpu, leaky_device
 
     code = {}
-    leaky_triton._multiprocessors = lambda device: 132  # an H100's
+    gpu.multiprocessors = lambda device: 132  # an H100's
     device = torch.device("cuda", 0)
     for n in (128, 256, 512):
-        layout = leaky_triton._layout(64, n, device)
-        options = {"num_warps": layout.pop("num_warps"), "num_stages": 1, "launch_cooperative_grid": layout["SHARED"]}
-        for kernel, absent in ((leaky_triton._forward, ("scale", "state")), (leaky_triton._backward, ())):
+        layout = dict(gpu.layout(64, n, device))
+        options = {
+            "num_warps": layout.pop("num_warps"),
+            "num_stages": 1,
+            "launch_cooperative_grid": bool(layout["SPIN"]),
+        }
+        for kernel, absent in ((leaky_device.forward, ("scale", "state")), (leaky_device.backward, ())):
             fixed = {**layout, "PLACE": 0, "GATE": 1, "OUTSIDE": True, **dict.fromkeys(absent)}
             fixed = {key: value for key, value in fixed.items() if key in kernel.arg_names}
             kinds = {key: "i32" if key.startswith("n_") else "*fp32" for key in kernel.arg_names}
-            kinds.update(dict.fromkeys(fixed, "constexpr"))
+            kinds |= {"seen": "*i32", **dict.fromkeys(fixed, "constexpr")}
             source = ASTSource(fn=kernel, signature=kinds, constexprs=fixed)
             made = compile(source, target=GPUTarget("cuda", 90, 32), options=options)
             code[f"{kernel.__name__} {n}"] = len(made.asm["cubin"])
     print(json.dumps(code))
 
 
-def in_a_process(what: str, **variables: str) -> dict[str, object]:
-    """What this file prints when it is run as a program."""
+def in_a_process(module: str, what: str, **variables: str) -> dict[str, object]:
+    """What a file of tests prints when it is run as a program."""
     if not installed:
         pytest.skip("triton is not installed here")
     unset = {key: value for key, value in os.environ.items() if key not in VARIABLES}
-    call = [sys.executable, "-m", "tests.unit.test_kernel_triton", what]
+    call = [sys.executable, "-m", f"tests.unit.{module.rsplit('.', 1)[-1]}", what]
     done = subprocess.run(call, cwd=ROOT, env={**unset, **variables}, capture_output=True, text=True, timeout=300)
     assert not done.returncode, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -127,7 +154,7 @@ def in_a_process(what: str, **variables: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def interpreted() -> dict[str, object]:
-    return in_a_process("interpreted", TRITON_INTERPRET="1", NEURORNN_BACKEND="triton")
+    return in_a_process(__name__, "interpreted", TRITON_INTERPRET="1", NEURORNN_BACKEND="triton")
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)
@@ -135,7 +162,9 @@ def test_outputs_and_gradients_are_the_loops(case: tuple, interpreted: dict[str,
     assert float(interpreted[name(case)]) <= FLOAT32["rtol"]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("what", ["layout", "last state alone", "1030 units", "256 units", "small activity"])
+@pytest.mark.parametrize(
+    "what", ["several programs", "layout", "last state alone", "1030 units", "256 units", "small activity"]
+)
 def test_other_ways_to_ask_give_the_loops_numbers_too(what: str, interpreted: dict[str, object]) -> None:
     assert float(interpreted[what]) <= FLOAT32["rtol"]  # type: ignore[arg-type]
 
@@ -146,7 +175,7 @@ def test_nothing_and_diverged_states_stay_what_they_are(what: str, interpreted: 
 
 
 def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
-    code = in_a_process("compiled", TRITON_CACHE_DIR=str(tmp_path))
+    code = in_a_process(__name__, "compiled", TRITON_CACHE_DIR=str(tmp_path))
     assert len(code) == 6 and all(int(size) > 1000 for size in code.values())  # type: ignore[call-overload]
 
 
