@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neurornn import _check
 
-LEVELS = ("portable", "AVX2", "AVX-512")
+LEVELS = ("portable", "AVX2", "AVX-512", "AMX")
 """The builds of the kernels that the library holds, by its own numbers."""
 
 POINTER = ctypes.c_void_p

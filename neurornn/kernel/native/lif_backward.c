@@ -259,9 +259,9 @@ int NAMED(lif_backward)(const struct lif *c) {
     const float *const of[5] = {c->synapse, c->membrane, c->drive, c->adapt, c->jump};
     float *constant[5];
     for (int i = 0; i < 5; i++) pad(constant[i] = take(&room, width), of[i], of[i] ? N : 0, width);
-    pack_under(panels, 0, depth, c->weights, N, N, 1, N); /* turned */
-    pack_under(panels, N, depth, c->readout, O, N, N, 1);
-    if (c->grad_x) pack(panels_x, c->weights + N * N, N, I, 1, N);
+    pack_rows(panels, PANEL, 0, depth, c->weights, N, N, 1, N); /* turned */
+    pack_rows(panels, PANEL, N, depth, c->readout, O, N, N, 1);
+    if (c->grad_x) pack_rows(panels_x, PANEL, 0, N, c->weights + N * N, N, I, 1, N);
     struct share share[MOST_THREADS];
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
