@@ -16,6 +16,7 @@
 
 #include "work.h"
 
+#define MATRIX_UNIT 1
 #define ROWS 32
 #define VECTORS 2
 #define COLUMNS 32
@@ -116,11 +117,12 @@ INLINE void pieces_of_one(float x, uint32_t *piece) {
 
 INLINE void put_more(struct operand to, int64_t i, const float *from, int64_t count) {
     uint32_t *at = (uint32_t *)row_of(to, i) + to.more;
-    for (int64_t k = 0; k < count; k++) {
-        uint32_t x[PIECES], *pair = at + k / FEW * TILE + k % FEW * 3;
-        pieces_of_one(from[k], x);
-        pair[0] = x[0] >> 16 | x[0], pair[1] = x[0] >> 16 | x[1], pair[2] = x[1] >> 16 | (x[2] & 0xffff0000);
-    }
+    for (; count > 0; count -= FEW, at += TILE)
+        for (int64_t k = 0; k < least(count, FEW); k++, from++) {
+            uint32_t x[PIECES], *pair = at + 3 * k;
+            pieces_of_one(*from, x);
+            pair[0] = x[0] >> 16 | x[0], pair[1] = x[0] >> 16 | x[1], pair[2] = x[1] >> 16 | (x[2] & 0xffff0000);
+        }
 }
 
 /* Packed weights: for each panel and DEEP rows, two tiles B for each piece; then, for each FEW of the further rows, two

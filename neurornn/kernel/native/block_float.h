@@ -4,6 +4,7 @@
 
 #include "work.h"
 
+#define MATRIX_UNIT 0
 #define ROWS TALL
 #define COLUMNS PANEL
 

@@ -15,7 +15,7 @@ static int64_t readers_of(const struct leaky *c) {
 /* Steps in a chunk: as many as fit the cache, but at least 1. */
 static int64_t chunk_of(const struct leaky *c, const struct sizes *s, int64_t count) {
     const int64_t readers = readers_of(c), row = chunk_row(sources_of(c, s), c->units) + (c->rank ? chunk_row(readers, c->units) : 0);
-    const int64_t fit = CHUNK_FLOATS / (count * row);
+    const int64_t fit = CHUNK_FLOATS / (count * row + 1);
     return least(c->steps, fit > 1 ? fit : 1);
 }
 
@@ -136,6 +136,7 @@ INLINE void backward_share(const int form, const int gate, const int plain, cons
             const int64_t line = (w->first + i) * T + t;
             const float *arriving = c->grad_out + line * O;
             put_more(now, i, arriving, O);
+            soon_read(arriving - 16);
             if (R && readers_n) put_pair(&reads, i, fed_back + i * R, R, arriving, O, c->sent + line * N);
         }
         if (R) reads.rows += count;

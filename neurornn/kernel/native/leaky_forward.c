@@ -6,9 +6,12 @@
    the first-level cache, so that the state goes to memory once. What is read out is made while a row is still there. */
 #include "leaky_share.h"
 
+/* Whether readouts are a product of their own; otherwise they are summed row by row, which takes less for a few. */
+static int reads_apart(const struct leaky *c) { return c->outputs && !c->rank && (MATRIX_UNIT || c->outputs > 4); }
+
 static int64_t forward_room(const struct leaky *c, const struct sizes *s, int64_t count) {
     return 2 * operand_room(count, s->fed, c->inputs) + 2 * count * s->wide +
-           ROWS * s->panels * COLUMNS + up_to(c->outputs, 16) + up_to(c->rank, 16) + s->wide + 4 * LANES;
+           ROWS * COLUMNS * (s->panels > panels_of(c->outputs) ? s->panels : panels_of(c->outputs)) + up_to(c->outputs, 16) + up_to(c->rank, 16) + s->wide + 4 * LANES;
 }
 
 /* What is done to units: the rows of trial b at step t. */
@@ -26,6 +29,9 @@ static struct act act_of(const struct leaky *c, int64_t b, int64_t t) {
     }
     return a;
 }
+
+/* Which row a trial takes of those that are fewer. */
+INLINE int64_t turn_of(int64_t trial, int64_t rows) { return trial < rows ? trial : trial % rows; }
 
 /* Where one trial's step reads and writes, each at its first unit; null what there is none of. */
 struct step {
@@ -92,12 +98,14 @@ INLINE void forward_share(const int form, const int gate, const int plain, const
     const struct leaky of = *w->c, *c = &of; /* a copy that no store can change: it stays in registers */
     const struct sizes s = w->s;
     const int64_t N = c->units, T = c->steps, I = c->inputs, O = c->outputs, width = s.panels * COLUMNS;
+    const int64_t out_width = panels_of(O) * COLUMNS;
     const int drawn = c->sd != 0.0, same = plain && form != CURRENT; /* whether r is h */
+    const int apart = reads_apart(c);
     float *room = w->room;
     struct operand now = operand_at(&room, w->count, s.fed, I), next = operand_at(&room, w->count, s.fed, I);
     float *h = take(&room, w->count * s.wide), *rows = same ? h : take(&room, w->count * s.wide);
     memset(w->room, 0, 4 * (size_t)(room - w->room));
-    float *tile = take(&room, ROWS * width), *answer = take(&room, O), *squeezed = take(&room, c->rank);
+    float *tile = take(&room, ROWS * (width > out_width ? width : out_width)), *answer = take(&room, O), *squeezed = take(&room, c->rank);
     float *loud = take(&room, s.wide + 4 * LANES);
     for (int64_t i = 0; i < w->count; i++) {
         const int64_t b = w->first + i;
@@ -113,7 +121,7 @@ INLINE void forward_share(const int form, const int gate, const int plain, const
     const vec sd = all((float)c->sd);
     for (int64_t t = 0; t < T; t++) {
         for (int64_t i = 0; i < w->count; i++)
-            put_more(now, i, c->x + ((w->first + i) % c->x_trials * T + t) * I, I);
+            put_more(now, i, c->x + (turn_of(w->first + i, c->x_trials) * T + t) * I, I);
         for (int64_t b = 0; b < w->count; b += ROWS) {
             const int tall = (int)least(ROWS, w->count - b);
             multiply(tall, N, s.fed, I, now, b, w->panels, w->bias, tile);
@@ -123,7 +131,7 @@ INLINE void forward_share(const int form, const int gate, const int plain, const
                 struct step at = {.drive = tile + (i - b) * width, .h = h + i * s.wide, .r = same ? 0 : r,
                                   .fed = c->rank ? 0 : row_of(next, i), .line = trial * T + t};
                 if (!plain) {
-                    const int64_t of_noise = trial % c->noise_trials;
+                    const int64_t of_noise = turn_of(trial, c->noise_trials);
                     at.act = act_of(c, trial, t);
                     if (c->noise) at.noise = c->noise + (of_noise * T + t) * N;
                     if (drawn) at.noise = loud;
@@ -131,11 +139,15 @@ INLINE void forward_share(const int form, const int gate, const int plain, const
                 }
                 for (int64_t n = 0; n < N; n += LANES) settle(form, gate, plain, c, w, &at, n);
                 if (c->rank) feed_back(w, next, i, r, squeezed);
-                if (!O) continue;
+                if (apart || !O) continue;
                 contract(answer, r, w->readout, O, s.wide);
                 float *out = c->out + at.line * O;
-                for (int64_t o = 0; o < O; o++) out[o] = answer[o] + c->shift[o];
+                for (int64_t o = 0; o < O; o++) out[o] = answer[o] + w->shift[o];
             }
+            if (!apart) continue;
+            multiply(tall, O, N, 0, next, b, w->panels_out, w->shift, tile);
+            for (int64_t i = 0; i < tall; i++)
+                memcpy(c->out + ((w->first + b + i) * T + t) * O, tile + i * out_width, 4 * (size_t)O);
         }
         const struct operand swap = now;
         now = next;
@@ -159,13 +171,18 @@ int NAMED(leaky_forward)(const struct leaky *c) {
     const int64_t most = least(group, (c->trials + shares - 1) / shares);
     const int64_t own = up_to(forward_room(c, &s, most), 16);
     float *whole = reserve(weights_room(s.fed, c->inputs, N) + 4 * up_to(width, 16) + up_to(c->rank * s.wide, 16) +
-                           up_to(c->outputs * s.wide, 16) + shares * own);
+                           up_to(c->outputs * s.wide, 16) + weights_room(N, 0, c->outputs) +
+                           up_to(panels_of(c->outputs) * COLUMNS, 16) + shares * own);
     if (!whole) return 1;
     float *room = whole;
     float *panels = take(&room, weights_room(s.fed, c->inputs, N)), *bias = take(&room, width), *keep_ = take(&room, width);
     float *gain = take(&room, width), *scale = take(&room, width);
     float *squeeze = take(&room, c->rank * s.wide), *readout = take(&room, c->outputs * s.wide);
+    float *panels_out = take(&room, weights_room(N, 0, c->outputs));
+    float *shift = take(&room, panels_of(c->outputs) * COLUMNS);
     pack(panels, c->weights, s.fed, N, 1, c->weights + s.fed * N, c->inputs, N);
+    if (reads_apart(c)) pack(panels_out, c->readout, N, 1, N, 0, 0, c->outputs);
+    pad(shift, c->shift, c->outputs, panels_of(c->outputs) * COLUMNS);
     pad(bias, c->weights + depth * N, N, width);
     pad(keep_, c->keep, N, width);
     pad(gain, c->gain, c->gain ? N : 0, width);
@@ -182,7 +199,7 @@ int NAMED(leaky_forward)(const struct leaky *c) {
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
                                   .group = group,
                                   .panels = panels, .bias = bias, .keep = keep_, .gain = gain, .scale = scale,
-                                  .squeeze = squeeze, .readout = readout, .room = take(&room, own)};
+                                  .squeeze = squeeze, .readout = readout, .panels_out = panels_out, .shift = shift, .room = take(&room, own)};
     }
     on_threads(forward_any, share, sizeof share[0], (int)shares);
     release(whole);

@@ -30,8 +30,8 @@ struct share {
     int64_t first, count; /* trials */
     int64_t group;        /* of them that go through the steps together */
     int64_t chunk;        /* steps of a chunk: that of the largest share, for which the room is meant */
-    const float *panels, *panels_x; /* packed weights; backward, those of the inputs apart */
-    const float *bias, *keep, *gain, *scale; /* padded to whole panels */
+    const float *panels, *panels_x, *panels_out; /* packed weights; backward those of the inputs apart, forward those out */
+    const float *bias, *shift, *keep, *gain, *scale; /* padded to whole panels */
     const float *squeeze, *readout, *feeds;  /* rows of whole vectors: (R, wide), (O, wide); backward, (R, wide) */
     float *room;                             /* this thread's own memory */
     float *grad_weights, *grad_read;         /* rows of whole panels; these five are summed over threads afterwards */
