@@ -17,7 +17,7 @@ COMMON = ["-std=c11", "-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden",
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512"]
 SETS = {"portable": [], "avx2": ["-mavx2", "-mfma"], "avx512": AVX512}
 AMX = [*AVX512, "-mamx-tile", "-mamx-bf16"]  # the matrix unit, which only the newest compilers and systems know
-MULTIPLYING = ("leaky_forward.c", "leaky_backward.c")
+MULTIPLYING = ("leaky_forward.c", "leaky_backward.c", "lif_backward.c")
 """The kernels that use it; the others have no copy of their own."""
 
 
@@ -47,7 +47,6 @@ class BuildKernels(build_ext):
                 self.warn(f"this compiler does not know the matrix unit ({reason}); the kernels do without it")
         made += self.compiler.compile([str(FRONT)], output_dir=self.build_temp, extra_postargs=[*COMMON, *front])
         self.compiler.link_shared_object(made, self.get_ext_fullpath(ext.name), extra_postargs=["-pthread", "-lm"])
-
 
     def _variant(self, name: str, flags: list[str], sources: list[str]) -> list[str]:
         folder, extra = str(Path(self.build_temp) / name), [*COMMON, *flags, f"-DVARIANT={name}"]

@@ -4,7 +4,7 @@
 
    An operand holds the rows that are multiplied: first entries, which are what is fed back, and some more, the inputs
    or the gradients of the outputs. `put` writes a vector of the first, `put_first` and `put_more` write all of either.
-   `pack` lays weights out in panels of COLUMNS columns. `multiply` gives up to ROWS rows, b.. of them, times weights, in
+   `pack` lays weights out in panels of COLUMNS columns. `multiply` gives up to ROWS rows, from b on, times weights, in
    rows of whole panels; plus a bias, where there is one.
    A chunk gathers rows of two matrices, sources and values; `add_chunk` adds the sum of their outer products to `grad`.
    `begin_blocks` and `end_blocks` enclose all of it on each thread. */
@@ -23,8 +23,8 @@
 INLINE int64_t panels_of(int64_t n) { return (n + COLUMNS - 1) / COLUMNS; }
 
 /* Sums of a vector or four of columns. */
-INLINE void add_some_columns(const int some, const int many, float *grad, int64_t grad_row, const float *a, int64_t a_row,
-                             const float *b, int64_t b_row, int64_t left, int64_t rows) {
+INLINE void add_some_columns(const int some, const int many, float *grad, int64_t grad_row, const float *a,
+                             int64_t a_row, const float *b, int64_t b_row, int64_t left, int64_t rows) {
     vec sum[4][4];
 #pragma GCC unroll 4
     for (int o = 0; o < some; o++)
@@ -47,14 +47,16 @@ INLINE void add_some_columns(const int some, const int many, float *grad, int64_
         for (int j = 0; j < many; j++) store(grad + o * grad_row + j * LANES, sum[o][j]);
 }
 
-/* grad[o] += the sum over rows of a[o] b, for rows that lie anywhere: where a has few columns, to lay the rows out for a
-   chunk would cost more than to multiply them. */
+/* grad[o] += the sum over rows of a[o] b, for rows that lie anywhere: where a has few columns, to lay the rows out for
+   a chunk would cost more than to multiply them. */
 UNUSED static void add_rows(float *grad, int64_t grad_row, const float *a, int64_t a_row, int64_t outer, const float *b,
                             int64_t b_row, int64_t n, int64_t rows) {
     for (; outer > 0; outer -= 4, a += 4, grad += 4 * grad_row)
         for (int64_t at = 0, left = n; left > 0;) {
             const int many = left >= 4 * LANES ? 4 : 1;
-#define SOME(S)                                                                                                       if (many == 4) add_some_columns(S, 4, grad + at, grad_row, a, a_row, b + at, b_row, left, rows);                   else add_some_columns(S, 1, grad + at, grad_row, a, a_row, b + at, b_row, left, rows);
+#define SOME(S)                                                                                                   \
+    if (many == 4) add_some_columns(S, 4, grad + at, grad_row, a, a_row, b + at, b_row, left, rows);              \
+    else add_some_columns(S, 1, grad + at, grad_row, a, a_row, b + at, b_row, left, rows);
             if (outer >= 4) { SOME(4) }
             else if (outer == 3) { SOME(3) }
             else if (outer == 2) { SOME(2) }

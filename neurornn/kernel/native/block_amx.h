@@ -7,8 +7,8 @@
 
    the small ones first. Six products by this unit take 0.4 of the time that one takes with vectors of floats.
 
-   Its registers are tiles of 16 rows of 64 bytes. One step sums over 32 entries: tile A holds 16 rows of 32 entries, tile
-   B 16 pairs of entries for each of 16 columns, the two of a pair side by side. */
+   Its registers are tiles of 16 rows of 64 bytes. One step sums over 32 entries: tile A holds 16 rows of 32 entries,
+   tile B 16 pairs of entries for each of 16 columns, the two of a pair side by side. */
 #ifndef NEURORNN_BLOCK_AMX_H
 #define NEURORNN_BLOCK_AMX_H
 
@@ -73,8 +73,9 @@ static int64_t operand_room(int64_t count, int64_t first, int64_t more) {
 }
 
 static struct operand operand_at(float **room, int64_t count, int64_t first, int64_t more) {
-    return (struct operand){take(room, operand_room(count, first, more)), row_of_tiles(first, more),
-                            blocks_of(first) * PIECES * TILE};
+    float *at = take(room, operand_room(count, first, more));
+    memset(at, 0, 4 * (size_t)operand_room(count, first, more)); /* what nobody puts is multiplied, too */
+    return (struct operand){at, row_of_tiles(first, more), blocks_of(first) * PIECES * TILE};
 }
 
 /* Row i, as `put` takes it. */
@@ -94,7 +95,7 @@ INLINE void put(float *row, int64_t n, vec v) {
                             _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)piece[s], 16)));
 }
 
-static void put_first(struct operand to, int64_t i, const float *from, int64_t count) {
+UNUSED static void put_first(struct operand to, int64_t i, const float *from, int64_t count) {
     float *row = row_of(to, i);
     for (int64_t n = 0; n < count; n += LANES) put(row, n, load_some(from + n, count - n));
 }
@@ -168,16 +169,17 @@ static void pack(float *to, const float *from, int64_t first, int64_t row, int64
                 tiles_of(to + j * TILE, VECTORS * TILE, floats + k * COLUMNS + j * 16, COLUMNS, 1, 2);
         for (int64_t k = 0; k < more; k++)
             for (int j = 0; j < VECTORS; j++)
-                pairs_of(to + (k / FEW * VECTORS + j) * TILE + k % FEW * 48, load(floats + (whole + k) * COLUMNS + j * 16));
+                pairs_of(to + (k / FEW * VECTORS + j) * TILE + k % FEW * 48,
+                         load(floats + (whole + k) * COLUMNS + j * 16));
         to += up_to(more, FEW) / FEW * VECTORS * TILE;
     }
 }
 
 /* Sum products of pieces over `deep` steps into `high` x `wide` tiles, which begin as `from` (0 where that is null);
    then over `more` tiles, where all pieces lie side by side. From one pair of pieces to the next only one changes. */
-INLINE void sum_tiles(const int high, const int wide, int64_t deep, int64_t more, const float *a, int64_t a_apart, int64_t a_next,
-                      const float *b, int64_t b_apart, int64_t b_piece, int64_t b_next, const float *from,
-                      int64_t from_row, float *to, int64_t to_row) {
+INLINE void sum_tiles(const int high, const int wide, int64_t deep, int64_t more, const float *a, int64_t a_apart,
+                      int64_t a_next, const float *b, int64_t b_apart, int64_t b_piece, int64_t b_next,
+                      const float *from, int64_t from_row, float *to, int64_t to_row) {
 #define EACH_TILE(WHAT)                                                                                           \
     WHAT(0, 0, 0, 4, 6)                                                                                           \
     if (wide > 1) WHAT(1, 0, 1, 4, 7)                                                                             \
@@ -246,7 +248,8 @@ struct chunk {
 
 UNUSED static int64_t chunk_row(int64_t outer, int64_t inner) { return (up_to(outer, 16) + up_to(inner, 16)) * 5 / 2; }
 
-UNUSED static struct chunk chunk_at(float **room, int64_t outer, int64_t inner, int64_t most, float *grad, int64_t grad_row) {
+UNUSED static struct chunk chunk_at(float **room, int64_t outer, int64_t inner, int64_t most, float *grad,
+                                    int64_t grad_row) {
     struct chunk k = {.outer = outer, .inner = inner, .most = most, .grad = grad, .grad_row = grad_row};
     const int64_t whole = up_to(most, DEEP);
     k.source_row = up_to(outer, 16) + APART, k.value_row = up_to(inner, 16) + APART;
@@ -262,7 +265,8 @@ UNUSED static int64_t chunk_room(int64_t outer, int64_t inner, int64_t most) {
 }
 
 /* Write the sources of row k: n floats of one row, m of another, and a 1 where that is wanted. */
-INLINE void put_source(const struct chunk *c, int64_t k, const float *r, int64_t n, const float *x, int64_t m, int one) {
+INLINE void put_source(const struct chunk *c, int64_t k, const float *r, int64_t n, const float *x, int64_t m,
+                       int one) {
     float *to = c->sources + k * c->source_row;
     for (int64_t i = 0; i < n; i += LANES) store(to + i, load_some(r + i, n - i)); /* at most to the end of a tile */
     for (int64_t i = 0; i < m; i++) to[n + i] = x[i];
@@ -327,22 +331,25 @@ static void turned_tiles(float *to, const float *from, int64_t row) {
 /* grad += sources^T values, and begin anew. */
 UNUSED static void add_chunk(struct chunk *c) {
     const int64_t deep = up_to(c->rows, DEEP) / DEEP, next = PIECES * TILE;
-    const int64_t high_tiles = up_to(c->outer, 16) / 16, wide_tiles = up_to(c->inner, 16) / 16, missing = deep * DEEP - c->rows;
+    const int64_t high_tiles = up_to(c->outer, 16) / 16, wide_tiles = up_to(c->inner, 16) / 16;
+    const int64_t missing = deep * DEEP - c->rows;
     if (!c->rows) return;
     memset(c->sources + c->rows * c->source_row, 0, 4 * (size_t)(missing * c->source_row));
     memset(c->values + c->rows * c->value_row, 0, 4 * (size_t)(missing * c->value_row));
     for (int64_t k = 0; k < deep; k++) {
         for (int64_t m = 0; m < high_tiles; m++)
-            turned_tiles(c->turned + (m * deep + k) * next, c->sources + k * DEEP * c->source_row + m * 16, c->source_row);
+            turned_tiles(c->turned + (m * deep + k) * next, c->sources + k * DEEP * c->source_row + m * 16,
+                         c->source_row);
         for (int64_t n = 0; n < wide_tiles; n++)
-            tiles_of(c->pairs + (n * deep + k) * next, TILE, c->values + k * DEEP * c->value_row + n * 16, c->value_row, 16, 1);
+            tiles_of(c->pairs + (n * deep + k) * next, TILE, c->values + k * DEEP * c->value_row + n * 16, c->value_row,
+                     16, 1);
     }
     for (int64_t m = 0; m < high_tiles; m += 2)
         for (int64_t n = 0; n < wide_tiles; n += 2) {
             const int high = (int)least(2, high_tiles - m), wide = (int)least(2, wide_tiles - n);
             float *sum = c->grad + m * 16 * c->grad_row + n * 16;
-            SUM_TILES(deep, 0, c->turned + m * deep * next, deep * next, next, c->pairs + n * deep * next, deep * next, TILE,
-                      next, sum, c->grad_row, sum, c->grad_row)
+            SUM_TILES(deep, 0, c->turned + m * deep * next, deep * next, next, c->pairs + n * deep * next, deep * next,
+                      TILE, next, sum, c->grad_row, sum, c->grad_row)
         }
     c->rows = 0;
 }

@@ -17,15 +17,19 @@ struct operand {
     int64_t row, more; /* floats from row to row, and where in a row the further entries are */
 };
 
-static int64_t operand_row(int64_t depth) {
+UNUSED static int64_t operand_row(int64_t depth) {
     const int64_t lines = up_to(depth, 16) / 16;
     return 16 * (lines % 2 ? lines : lines + 1);
 }
 
-static int64_t operand_room(int64_t count, int64_t first, int64_t more) { return count * operand_row(up_to(first, 16) + more); }
+UNUSED static int64_t operand_room(int64_t count, int64_t first, int64_t more) {
+    return count * operand_row(up_to(first, 16) + more);
+}
 
-static struct operand operand_at(float **room, int64_t count, int64_t first, int64_t more) {
-    return (struct operand){take(room, operand_room(count, first, more)), operand_row(up_to(first, 16) + more), first};
+UNUSED static struct operand operand_at(float **room, int64_t count, int64_t first, int64_t more) {
+    float *at = take(room, operand_room(count, first, more));
+    memset(at, 0, 4 * (size_t)operand_room(count, first, more));
+    return (struct operand){at, operand_row(up_to(first, 16) + more), first};
 }
 
 /* Row i, as `put` takes it. */
@@ -42,18 +46,18 @@ INLINE void put_more(struct operand to, int64_t i, const float *from, int64_t co
     for (int64_t k = 0; k < count; k++) at[k] = from[k];
 }
 
-static int64_t weights_room(int64_t first, int64_t more, int64_t columns) {
+UNUSED static int64_t weights_room(int64_t first, int64_t more, int64_t columns) {
     return (first + more) * up_to(columns, PANEL);
 }
 
 /* Pack the weights of the first entries and those of the further ones, entry (i, j) of each at [i * row + j * col]. */
-static void pack(float *to, const float *from, int64_t first, int64_t row, int64_t col, const float *from_more,
+UNUSED static void pack(float *to, const float *from, int64_t first, int64_t row, int64_t col, const float *from_more,
                  int64_t more, int64_t columns) {
     pack_rows(to, PANEL, 0, first + more, from, first, columns, row, col);
     pack_rows(to, PANEL, first, first + more, from_more, more, columns, columns, 1);
 }
 
-static void multiply(int tall, int64_t columns, int64_t first, int64_t more, struct operand a, int64_t b,
+UNUSED static void multiply(int tall, int64_t columns, int64_t first, int64_t more, struct operand a, int64_t b,
                      const float *weights, const float *bias, float *to) {
     const int64_t depth = first + more;
     for (int64_t p = 0; p * PANEL < columns; p++)
@@ -77,7 +81,8 @@ UNUSED static int64_t chunk_room(int64_t outer, int64_t inner, int64_t most) {
            up_to(up_to(inner, PANEL) / PANEL * (most * PANEL + APART), 16);
 }
 
-UNUSED static struct chunk chunk_at(float **room, int64_t outer, int64_t inner, int64_t most, float *grad, int64_t grad_row) {
+UNUSED static struct chunk chunk_at(float **room, int64_t outer, int64_t inner, int64_t most, float *grad,
+                                    int64_t grad_row) {
     struct chunk k = {.outer = outer, .inner = inner, .most = most, .grad = grad, .grad_row = grad_row};
     k.sources = take(room, up_to(outer, TALL) / TALL * (most * TALL + APART));
     k.values = take(room, up_to(inner, PANEL) / PANEL * (most * PANEL + APART));
@@ -85,7 +90,8 @@ UNUSED static struct chunk chunk_at(float **room, int64_t outer, int64_t inner, 
 }
 
 /* Write the sources of row k: n floats of one row, m of another, and a 1 where that is wanted. */
-INLINE void put_source(const struct chunk *c, int64_t k, const float *r, int64_t n, const float *x, int64_t m, int one) {
+INLINE void put_source(const struct chunk *c, int64_t k, const float *r, int64_t n, const float *x, int64_t m,
+                       int one) {
     const int64_t apart = c->most * TALL + APART, whole = n / TALL;
     float *to = c->sources + k * TALL;
     for (int64_t i = 0; i < whole; i++, to += apart) memcpy(to, r + i * TALL, 4 * TALL);

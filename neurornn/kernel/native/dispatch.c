@@ -104,6 +104,7 @@ PUBLIC int neurornn_lif_forward(const struct lif *c, int level) {
 }
 
 PUBLIC int neurornn_lif_backward(const struct lif *c, int level) {
+    CHOOSE_AMX(lif_backward)
     CHOOSE(lif_backward)
     return lif_backward_portable(c);
 }

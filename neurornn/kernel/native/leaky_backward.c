@@ -14,16 +14,19 @@ static int64_t readers_of(const struct leaky *c) {
 
 /* Steps in a chunk: as many as fit the cache, but at least 1. */
 static int64_t chunk_of(const struct leaky *c, const struct sizes *s, int64_t count) {
-    const int64_t readers = readers_of(c), row = chunk_row(sources_of(c, s), c->units) + (c->rank ? chunk_row(readers, c->units) : 0);
-    const int64_t fit = CHUNK_FLOATS / (count * row + 1);
+    const int64_t reads = c->rank ? chunk_row(readers_of(c), c->units) : 0;
+    const int64_t fit = CHUNK_FLOATS / (count * (chunk_row(sources_of(c, s), c->units) + reads) + 1);
     return least(c->steps, fit > 1 ? fit : 1);
 }
 
 static int64_t backward_room(const struct leaky *c, const struct sizes *s, int64_t count) {
-    const int64_t most = chunk_of(c, s, count) * count, readers = readers_of(c);
-    return 2 * operand_room(count, s->fed, c->outputs) + count * s->wide * (c->rank ? 2 : 1) + s->wide + up_to(c->outputs, 16) + up_to(count * c->rank, 16) + up_to(c->rank, 16) + chunk_room(sources_of(c, s), c->units, most) +
-           (c->rank && readers ? chunk_room(readers, c->units, most) : 0) + (c->rank ? operand_room(count, c->units, 0) : 0) +
-           ROWS * COLUMNS * (s->panels > panels_of(c->inputs) ? s->panels : panels_of(c->inputs));
+    const int64_t most = chunk_of(c, s, count) * count, O = up_to(c->outputs, 16), R = up_to(c->rank, 16);
+    const int64_t plain = 2 * operand_room(count, s->fed, c->outputs) + up_to(s->wide, 16) + O + count * s->wide +
+                          ROWS * COLUMNS * larger(s->panels, panels_of(c->inputs)) +
+                          chunk_room(sources_of(c, s), c->units, most);
+    if (!R) return plain;
+    return plain + R + up_to(count * c->rank, 16) + count * s->wide + operand_room(count, c->units, 0) +
+           chunk_room(readers_of(c), c->units, most);
 }
 
 /* The noise that entered the drive, where its scale wants a gradient. */
@@ -123,8 +126,9 @@ INLINE void backward_share(const int form, const int gate, const int plain, cons
     float *room = w->room;
     struct operand now = operand_at(&room, count, s.fed, O), next = operand_at(&room, count, s.fed, O);
     float *before_row = take(&room, s.wide), *nothing = take(&room, O), *fed_back = take(&room, count * R);
-    memset(w->room, 0, 4 * (size_t)(room - w->room));
-    float *carry = take(&room, count * s.wide), *tile = take(&room, ROWS * (width > in_width ? width : in_width)), *squeezed = take(&room, R);
+    memset(before_row, 0, 4 * (size_t)(room - before_row)); /* side by side */
+    float *carry = take(&room, count * s.wide), *tile = take(&room, ROWS * larger(width, in_width));
+    float *squeezed = take(&room, R);
     float *adjoints = R ? take(&room, count * s.wide) : 0; /* of the drives; `next` where they are fed back whole */
     const struct operand apart = R ? operand_at(&room, count, N, 0) : now;
     struct chunk drives = chunk_at(&room, sources_of(c, &s), N, most, w->grad_weights, width), reads = {0};
@@ -187,7 +191,8 @@ INLINE void backward_share(const int form, const int gate, const int plain, cons
     }
     if (c->grad_squeeze) { /* what was sent before the first step, squeezed into it */
         for (int64_t i = 0; i < count; i++)
-            put_pair(&reads, i, fed_back + i * R, R, nothing, O, sent_before(form, gate, w, w->first + i, 0, before_row));
+            put_pair(&reads, i, fed_back + i * R, R, nothing, O,
+                     sent_before(form, gate, w, w->first + i, 0, before_row));
         reads.rows = count;
         add_chunk(&reads);
     }
@@ -232,8 +237,8 @@ int NAMED(leaky_backward)(const struct leaky *c) {
     const int64_t own = up_to(backward_room(c, &s, most), 16), line = up_to(width, 16);
     const int64_t of_weights = up_to(sources_n, 16) * width, of_reads = up_to(readers_n, 16) * width;
     const int64_t sums = of_weights + of_reads + 3 * line;
-    float *whole = reserve(weights_room(s.fed, O, N) + weights_room(N, 0, c->inputs) + 3 * line + 2 * up_to(R * s.wide, 16) +
-                           up_to(readers_n * N, 16) + shares * (own + sums));
+    float *whole = reserve(weights_room(s.fed, O, N) + weights_room(N, 0, c->inputs) + 3 * line +
+                           2 * up_to(R * s.wide, 16) + up_to(readers_n * N, 16) + shares * (own + sums));
     if (!whole) return 1;
     float *room = whole;
     float *panels = take(&room, weights_room(s.fed, O, N)), *panels_x = take(&room, weights_room(N, 0, c->inputs));

@@ -10,8 +10,9 @@
 static int reads_apart(const struct leaky *c) { return c->outputs && !c->rank && (MATRIX_UNIT || c->outputs > 4); }
 
 static int64_t forward_room(const struct leaky *c, const struct sizes *s, int64_t count) {
-    return 2 * operand_room(count, s->fed, c->inputs) + 2 * count * s->wide +
-           ROWS * COLUMNS * (s->panels > panels_of(c->outputs) ? s->panels : panels_of(c->outputs)) + up_to(c->outputs, 16) + up_to(c->rank, 16) + s->wide + 4 * LANES;
+    return 2 * operand_room(count, s->fed, c->inputs) + 2 * up_to(count * s->wide, 16) +
+           ROWS * COLUMNS * larger(s->panels, panels_of(c->outputs)) + up_to(c->outputs, 16) + up_to(c->rank, 16) +
+           up_to(s->wide + 4 * LANES, 16);
 }
 
 /* What is done to units: the rows of trial b at step t. */
@@ -104,8 +105,9 @@ INLINE void forward_share(const int form, const int gate, const int plain, const
     float *room = w->room;
     struct operand now = operand_at(&room, w->count, s.fed, I), next = operand_at(&room, w->count, s.fed, I);
     float *h = take(&room, w->count * s.wide), *rows = same ? h : take(&room, w->count * s.wide);
-    memset(w->room, 0, 4 * (size_t)(room - w->room));
-    float *tile = take(&room, ROWS * (width > out_width ? width : out_width)), *answer = take(&room, O), *squeezed = take(&room, c->rank);
+    memset(rows, 0, 4 * (size_t)(w->count * s.wide));
+    float *tile = take(&room, ROWS * larger(width, out_width)), *answer = take(&room, O);
+    float *squeezed = take(&room, c->rank);
     float *loud = take(&room, s.wide + 4 * LANES);
     for (int64_t i = 0; i < w->count; i++) {
         const int64_t b = w->first + i;
@@ -175,7 +177,8 @@ int NAMED(leaky_forward)(const struct leaky *c) {
                            up_to(panels_of(c->outputs) * COLUMNS, 16) + shares * own);
     if (!whole) return 1;
     float *room = whole;
-    float *panels = take(&room, weights_room(s.fed, c->inputs, N)), *bias = take(&room, width), *keep_ = take(&room, width);
+    float *panels = take(&room, weights_room(s.fed, c->inputs, N));
+    float *bias = take(&room, width), *keep_ = take(&room, width);
     float *gain = take(&room, width), *scale = take(&room, width);
     float *squeeze = take(&room, c->rank * s.wide), *readout = take(&room, c->outputs * s.wide);
     float *panels_out = take(&room, weights_room(N, 0, c->outputs));
@@ -199,7 +202,8 @@ int NAMED(leaky_forward)(const struct leaky *c) {
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
                                   .group = group,
                                   .panels = panels, .bias = bias, .keep = keep_, .gain = gain, .scale = scale,
-                                  .squeeze = squeeze, .readout = readout, .panels_out = panels_out, .shift = shift, .room = take(&room, own)};
+                                  .squeeze = squeeze, .readout = readout, .panels_out = panels_out, .shift = shift,
+                                  .room = take(&room, own)};
     }
     on_threads(forward_any, share, sizeof share[0], (int)shares);
     release(whole);

@@ -30,7 +30,7 @@ struct share {
     int64_t first, count; /* trials */
     int64_t group;        /* of them that go through the steps together */
     int64_t chunk;        /* steps of a chunk: that of the largest share, for which the room is meant */
-    const float *panels, *panels_x, *panels_out; /* packed weights; backward those of the inputs apart, forward those out */
+    const float *panels, *panels_x, *panels_out; /* packed weights; backward the inputs' apart, forward the readout's */
     const float *bias, *shift, *keep, *gain, *scale; /* padded to whole panels */
     const float *squeeze, *readout, *feeds;  /* rows of whole vectors: (R, wide), (O, wide); backward, (R, wide) */
     float *room;                             /* this thread's own memory */
@@ -78,18 +78,23 @@ static void widen(float *to, const float *from, int64_t count, int64_t n, int64_
 }
 
 /* How many trials go through the steps together. */
-static int64_t trials_together(const struct sizes *s) { return group_of(2 * operand_room(ROWS, s->fed, 0) / ROWS + 3 * s->wide); }
+static int64_t trials_together(const struct sizes *s) {
+    return group_of(2 * operand_room(ROWS, s->fed, 0) / ROWS + 3 * s->wide);
+}
 
 /* The function that runs a pass on one share, group by group, whatever the form and the gate. What most runs do without
    is left out of the code of those. */
 #define CASE(WHAT, FORM, GATE)                                                                                    \
-    case FORM * 3 + GATE:                                                                                         \
-        if (plain) WHAT##_share(FORM, GATE, 1, w);                                                                \
-        else WHAT##_share(FORM, GATE, 0, w);                                                                      \
-        break;
+    case FORM * 3 + GATE: WHAT##_share(FORM, GATE, 0, w); break;
+#define PLAIN_CASE(WHAT, FORM, GATE)                                                                              \
+    if (plain && w->c->form == FORM && w->c->gate == GATE) {                                                      \
+        WHAT##_share(FORM, GATE, 1, w);                                                                           \
+        return;                                                                                                   \
+    }
 #define EACH_CASE(WHAT)                                                                                           \
     static void WHAT##_group(const struct share *w) {                                                             \
         const int plain = is_plain_##WHAT(w->c);                                                                  \
+        PLAIN_CASE(WHAT, RATE, RELU) PLAIN_CASE(WHAT, RATE, TANH) PLAIN_CASE(WHAT, CURRENT, TANH)                 \
         switch (w->c->form * 3 + w->c->gate) {                                                                    \
             CASE(WHAT, RATE, RELU) CASE(WHAT, RATE, TANH) CASE(WHAT, RATE, LEAKY)                                 \
             CASE(WHAT, CURRENT, RELU) CASE(WHAT, CURRENT, TANH) CASE(WHAT, CURRENT, LEAKY)                        \
