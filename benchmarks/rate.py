@@ -133,7 +133,6 @@ def contestants(shape: Shape, *, tanh: bool, noise: float) -> dict[str, Step]:
         others["nn4n CTRNN"] = TimeFirst(shape, name)
     steps |= {way: step_of(model, inputs, targets, "loop") for way, model in others.items()}
     if importlib.util.find_spec("jax"):
-        steps["jax scan, jit"] = jax_scan.contestant(
-            (shape.trials, shape.steps, *sizes[::-1], shape.outputs), tanh=tanh
-        )
+        whole = (shape.trials, shape.steps, shape.units, shape.inputs, shape.outputs)
+        steps["jax scan, jit"] = jax_scan.contestant(whole, tanh=tanh)
     return steps
