@@ -140,7 +140,7 @@ INLINE void backward_share(const int form, const int gate, const int plain, cons
             const int64_t line = (w->first + i) * T + t;
             const float *arriving = c->grad_out + line * O;
             put_more(now, i, arriving, O);
-            soon_read(arriving - 16);
+            if (O) soon_read(arriving - 16);
             if (R && readers_n) put_pair(&reads, i, fed_back + i * R, R, arriving, O, c->sent + line * N);
         }
         if (R) reads.rows += count;
