@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tanh", action="store_true", help="tanh instead of ReLU")
     parser.add_argument("--noise", type=float, default=0.0, help="noise of the units; times this package alone")
-    parser.add_argument("--level", type=int, help="run the portable (0) or AVX2 (1) build, not the best")
+    parser.add_argument("--level", type=int, help="run the portable (0), AVX2 (1) or AVX-512 (2) build, not the best")
     parser.add_argument("--shapes", type=int, nargs="*", help="which of the shapes, from 0")
     parser.add_argument("--lif", action="store_true", help="spiking units too where --shapes is given")
     parser.add_argument("--add", action="store_true", help="keep what the file holds of other shapes")
@@ -110,8 +110,6 @@ def main() -> None:
         rows = [row for row in before["rows"] if row["shape"] not in fresh] + rows
         more, peaks = more or before["more"], peaks or before["memory_mb"]
     settings = {key: str(value) for key, value in vars(asked).items() if key not in ("json", "add", "shapes", "lif")}
-    if asked.shapes is None:
-        show_statistics(path.with_name("statistics.json"), rounds=min(asked.rounds, 3), cpu_time=asked.cpu_time)
     path.write_text(
         json.dumps(
             {"machine": machine(), "settings": settings, "rows": rows, "more": more, "memory_mb": peaks}, indent=1

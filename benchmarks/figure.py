@@ -9,8 +9,14 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
-WAYS = ("torch.nn.RNN", "torch function", "native, AVX2 only", "native")
-COLOURS = {"torch.nn.RNN": "#9a9a9a", "torch function": "#8ab6d6", "native, AVX2 only": "#3f7fb5", "native": "#0b3c68"}
+COLOURS = {
+    "torch.nn.RNN": "#9a9a9a",
+    "torch function": "#8ab6d6",
+    "native, AVX2 only": "#5f9ac9",
+    "native, AVX-512 only": "#2f6ea6",
+    "native": "#0b3c68",
+}
+WAYS = tuple(COLOURS)
 OTHER = "#c9a27e"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from benchmarks import jax_scan
 from benchmarks.timing import Step
 from neurornn import LeakyRate, Network, generator
 from neurornn.kernel import library
@@ -118,8 +119,10 @@ def contestants(shape: Shape, *, tanh: bool, noise: float) -> dict[str, Step]:
         cell = LeakyRate(shape.inputs, shape.units, tau=100.0, dt=20.0, nonlinearity=name, train_tau=True)
         network = Ours(Network(cell, shape.outputs, noise=noise), generator(1) if noise else None)
         steps[way] = step_of(network, inputs, targets, backend)
-        if way == "native" and library.level() == len(library.LEVELS) - 1 and not noise:
-            steps["native, AVX2 only"] = limited(steps[way], library.LEVELS.index("AVX2"))
+        for older in ("AVX2", "AVX-512"):
+            level = library.LEVELS.index(older)
+            if way == "native" and library.level() > level and not noise:
+                steps[f"native, {older} only"] = limited(steps[way], level)
     if noise:
         return steps
     sizes = (shape.inputs, shape.units)
@@ -129,4 +132,8 @@ def contestants(shape: Shape, *, tanh: bool, noise: float) -> dict[str, Step]:
     }
     if importlib.util.find_spec("nn4n"):
         others["nn4n CTRNN"] = TimeFirst(shape, name)
-    return steps | {way: step_of(model, inputs, targets, "loop") for way, model in others.items()}
+    steps |= {way: step_of(model, inputs, targets, "loop") for way, model in others.items()}
+    if importlib.util.find_spec("jax"):
+        whole = (shape.trials, shape.steps, shape.units, shape.inputs, shape.outputs)
+        steps["jax scan, jit"] = jax_scan.contestant(whole, tanh=tanh)
+    return steps

@@ -1,4 +1,7 @@
-"""Leaky rate units over a whole sequence by torch's own operations: any device, any floating dtype."""
+"""Leaky rate units over a whole sequence by torch's own operations: any device, any floating dtype.
+
+Inside, time is the first axis: all of a step lies side by side in memory, and so do the steps that a product takes.
+"""
 
 import torch
 from torch import Tensor
@@ -11,11 +14,12 @@ WHOLE: bool = False
 
 def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
     """Run the sequence: as few operations a step as there are, into memory that is reserved once."""
-    n_steps, n_units = given.x.shape[1], given.start.shape[-1]
+    n_steps, (n_trials, n_units) = given.x.shape[1], given.start.shape
     recurrent, afferent, bias = _split(given)
-    drives = torch.empty(*given.x.shape[:2], n_units, dtype=given.x.dtype, device=given.x.device)
-    torch.addmm(bias, given.x.flatten(0, 1), afferent, out=drives.flatten(0, 1))
-    noise = given.noise
+    x = given.x.transpose(0, 1)
+    drives = torch.empty(n_steps, n_trials, n_units, dtype=given.x.dtype, device=given.x.device)
+    torch.addmm(bias, x.flatten(0, 1), afferent, out=drives.flatten(0, 1))
+    noise = None if given.noise is None else given.noise.transpose(0, 1)
     inside = noise is not None and (which.noise is NoiseIn.DRIVE or which.place is not Place.RATE)
     if noise is not None and inside:
         drives = drives.addcmul_(noise, given.scale) if given.scale is not None else drives.add_(noise)
@@ -24,24 +28,25 @@ def forward(which: Recurrence, given: Arguments, keep: bool) -> Kept:
     states = torch.empty_like(drives) if current else sent
     h = given.start
     r = _activity(which.gate, h) if current else h
-    for t in range(n_steps):
-        u = drives[:, t].addmm_(r if given.squeeze is None else r @ given.squeeze, recurrent)
+    for t, (u, state, sent_now) in enumerate(zip(drives.unbind(), states.unbind(), sent.unbind(), strict=True)):
+        u.addmm_(r if given.squeeze is None else r @ given.squeeze, recurrent)
         if above:
             f = _activity_(which.gate, u)
-            h = torch.addcmul(f if given.gain is None else f * given.gain, given.keep, h, out=states[:, t])
+            h = torch.addcmul(f if given.gain is None else f * given.gain, given.keep, h, out=state)
             if noise is not None and not inside:
-                h += noise[:, t]
+                h += noise[t]
         else:
-            h = torch.addcmul(u, given.keep, h, out=states[:, t])
+            h = torch.addcmul(u, given.keep, h, out=state)
         if which.place is Place.UPDATE:
             h = _activity_(which.gate, h)
-        r = _activity(which.gate, h, sent[:, t]) if current else h
+        r = _activity(which.gate, h, sent_now) if current else h
+    gates = keep and above and which.gate is not Gate.TANH
     return Kept(
-        sent=sent,
+        sent=sent.transpose(0, 1),
         last=h.clone(),
-        state=states if keep and current else None,
-        rate=drives if keep and above and which.gate is Gate.TANH else None,
-        open=drives > 0 if keep and above and which.gate is not Gate.TANH else None,
+        state=states.transpose(0, 1) if keep and current else None,
+        rate=drives.transpose(0, 1) if keep and above and which.gate is Gate.TANH else None,
+        open=_slope(which.gate, drives, drives).transpose(0, 1) if gates else None,
     )
 
 
@@ -59,29 +64,29 @@ def backward(
     recurrent, afferent, _ = _split(given)
     back = recurrent.mT.contiguous()
     spread = None if given.squeeze is None else given.squeeze.mT.contiguous()
-    slope = _slopes(which, given, kept)  # (trial, time, unit); becomes the adjoint of the drive, step by step
+    slopes = _slopes(which, given, kept)  # (time, trial, unit), as all here
+    drives = torch.empty_like(slopes)
     above, current = which.place is Place.RATE, which.place is Place.CURRENT
-    states = torch.empty_like(slope) if above and (wanted[2] or wanted[4] or wanted[5]) else None
-    carry = grad_last if grad_last is not None else torch.zeros_like(given.start)
-    through = torch.zeros_like(given.start)
-    if grad_sent is not None and n_steps:
-        through = grad_sent[:, -1]
-    for t in range(n_steps - 1, -1, -1):
-        drive = slope[:, t]
+    states = torch.empty_like(slopes) if above else drives  # adjoints of h
+    arriving: list[Tensor | None] = [None] * n_steps
+    if grad_sent is not None:  # a copy, to which the rest is added step by step
+        arriving = list(grad_sent.transpose(0, 1).clone(memory_format=torch.contiguous_format).unbind())
+    last = arriving[-1] if n_steps else None
+    through = torch.zeros_like(given.start) if last is None else last
+    after, of_after = (torch.zeros_like(given.start), 0.0) if grad_last is None else (grad_last, 1.0)
+    factor = torch.full_like(given.keep, of_after)  # what is kept of the step behind
+    steps = zip(slopes.unbind(), drives.unbind(), states.unbind(), [None, *arriving[:-1]][:n_steps], strict=True)
+    for slope, drive, state, before in reversed(list(steps)):
         if current:
-            torch.addcmul(carry, drive, through, out=drive)
-            carry = drive * given.keep
-        elif above:
-            state = torch.add(through, carry, out=states[:, t] if states is not None else None)
-            drive.mul_(state)
-            carry = state * given.keep
+            after = torch.addcmul(through * slope, after, factor, out=state)
         else:
-            drive.mul_(through + carry)
-            carry = drive * given.keep
+            after = torch.addcmul(through, after, factor, out=state)
+            torch.mul(after, slope, out=drive)
+            after = after if above else drive
+        factor = given.keep
         fed, onto = (drive, back) if spread is None else (drive @ back, spread)
-        through = fed @ onto if grad_sent is None or t == 0 else torch.addmm(grad_sent[:, t - 1], fed, onto)
-    of_state = slope if states is None else states
-    return _collect(which, given, kept, slope, of_state, carry, through, afferent, wanted)
+        through = fed @ onto if before is None else before.addmm_(fed, onto)
+    return _collect(which, given, kept, drives, states, after * factor, through, afferent, wanted)
 
 
 def _collect(
@@ -95,7 +100,7 @@ def _collect(
     afferent: Tensor,
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
-    """Turn the adjoints of drive and state (trial, time, unit) into the gradients of the arguments."""
+    """Turn the adjoints of drive and state (time, trial, unit) into the gradients of the arguments."""
     x, start, noise, _, _, gain, scale, squeeze, *_ = wanted
     current = which.place is Place.CURRENT
     first = _activity(which.gate, given.start) if current else given.start
@@ -104,22 +109,25 @@ def _collect(
     grad_noise = None
     if noise:
         grad_noise = drives * given.scale if in_drive and given.scale is not None else of_state
-    before = None
-    if wanted[4]:
-        states = kept.sent if kept.state is None else kept.state
-        before = _products(given.start, states, of_state)
-    return (
-        drives @ afferent.mT if x else None,
+        grad_noise = grad_noise.transpose(0, 1)
+    sent, rate = kept.sent.transpose(0, 1), None if kept.rate is None else kept.rate.transpose(0, 1)
+    found = (
+        (drives @ afferent.mT).transpose(0, 1) if x else None,
         carry + slope if start else None,
         grad_noise,
-        _weights(given, first, kept.sent, drives) if wanted[3] else None,
-        before,
-        (of_state * kept.rate).sum((0, 1)) if gain and kept.rate is not None else None,
-        (drives * given.noise).sum((0, 1)) if scale and given.noise is not None else None,
-        _pairs(first, kept.sent, drives @ _split(given)[0].mT) if squeeze else None,
+        _weights(given, first, sent, drives) if wanted[3] else None,
+        None,
+        (of_state * rate).sum((0, 1)) if gain and rate is not None else None,
+        (drives * given.noise.transpose(0, 1)).sum((0, 1)) if scale and given.noise is not None else None,
+        _pairs(first, sent, drives @ _split(given)[0].mT) if squeeze else None,
         None,
         None,
     )
+    if not wanted[4]:
+        return found
+    states = sent if kept.state is None else kept.state.transpose(0, 1)
+    spare = torch.empty_like(drives) if noise else drives  # nobody needs the drives any more
+    return (*found[:4], _products(given.start, states, of_state, spare), *found[5:])
 
 
 def _split(given: Arguments) -> tuple[Tensor, ...]:
@@ -134,43 +142,38 @@ def _weights(given: Arguments, first: Tensor, sent: Tensor, drives: Tensor) -> T
     if given.squeeze is not None:
         first, sent = first @ given.squeeze, sent @ given.squeeze
     recurrent = _pairs(first, sent, drives)
-    return torch.cat((recurrent, given.x.flatten(0, 1).mT @ flat, flat.sum(0, keepdim=True)))
+    return torch.cat((recurrent, given.x.transpose(0, 1).flatten(0, 1).mT @ flat, flat.sum(0, keepdim=True)))
 
 
 def _pairs(first: Tensor, sent: Tensor, adjoint: Tensor) -> Tensor:
-    """Return the sum over trials and steps of what was sent a step before, times the adjoint of a step.
-
-    Laid end to end, the row before a trial's first step is another trial's last: those pairs are taken out again, which
-    is cheaper than a copy of all activity without them.
-    """
-    flat, before = adjoint.flatten(0, 1), sent.flatten(0, 1)
-    if not len(flat):
+    """Return the sum over trials and steps of what was sent a step before, times the adjoint of a step."""
+    if not len(adjoint):
         return first.new_zeros(first.shape[-1], adjoint.shape[-1])
-    found = torch.addmm(first.mT @ adjoint[:, 0], sent[:-1, -1].mT, adjoint[1:, 0], alpha=-1)
-    return found.addmm_(before[:-1].mT, flat[1:])
+    return torch.addmm(first.mT @ adjoint[0], sent[:-1].flatten(0, 1).mT, adjoint[1:].flatten(0, 1))
 
 
-def _products(start: Tensor, states: Tensor, adjoint: Tensor) -> Tensor:
+def _products(start: Tensor, states: Tensor, adjoint: Tensor, spare: Tensor) -> Tensor:
     """Return, for each unit, the sum of the state before each step times the adjoint of the state after it."""
-    return (states[:, :-1] * adjoint[:, 1:]).sum((0, 1)) + (start[:, None] * adjoint[:, :1]).sum((0, 1))
+    torch.mul(states[:-1], adjoint[1:], out=spare[1:])
+    torch.mul(start, adjoint[:1], out=spare[:1])
+    return spare.sum((0, 1))
 
 
 def _slopes(which: Recurrence, given: Arguments, kept: Kept) -> Tensor:
-    """Return df/d(its argument) at every step, times the gain where the form has one. Shape (trial, time, unit)."""
+    """Return df/d(its argument) at every step, times the gain where the form has one. Shape (time, trial, unit)."""
     if kept.open is not None:
-        slope = kept.open.to(given.x.dtype)
-        return slope if which.gate is Gate.RELU else slope.mul_(1 - SLOPE).add_(SLOPE)
+        return kept.open.transpose(0, 1)
     if kept.rate is not None:
-        slope = _slope(which.gate, kept.rate)
+        slope = _slope(which.gate, kept.rate.transpose(0, 1))
         return slope if given.gain is None else slope.mul_(given.gain)
-    return _slope(which.gate, kept.sent)
+    return _slope(which.gate, kept.sent.transpose(0, 1))
 
 
-def _slope(gate: Gate, f: Tensor) -> Tensor:
+def _slope(gate: Gate, f: Tensor, out: Tensor | None = None) -> Tensor:
     """Return the slope of the nonlinearity where its value is `f`."""
     if gate is Gate.TANH:
         return torch.addcmul(torch.ones_like(f), f, f, value=-1)
-    slope = (f > 0).to(f.dtype)
+    slope = torch.gt(f, 0, out=torch.empty_like(f) if out is None else out)
     return slope if gate is Gate.RELU else slope.mul_(1 - SLOPE).add_(SLOPE)
 
 

@@ -111,6 +111,7 @@ def test_native_is_the_loop(level: int, size: tuple, kind: dict, wiring: str, no
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEURORNN_BACKEND", "native")
         patch.setattr(library, "level", lambda: level)
+        patch.setattr(library, "FEWEST_UNITS", 1)
         same(answer(cell, given_, loop=False), answer(cell, given_, loop=True), 1e-5)
 
 
@@ -125,6 +126,7 @@ def test_long_and_wide_runs_are_taken_in_parts(
     cell = LeakyRate(5, n, tau=60.0, dt=20.0, nonlinearity="tanh", train_tau=True, wiring=Dense(n, gain=0.9))
     given_ = setting(cell, trials, steps, noisy=True)
     monkeypatch.setattr(library, "level", lambda: level)
+    monkeypatch.setattr(library, "FEWEST_UNITS", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # which 40 trials cannot be dealt out to evenly
     monkeypatch.setenv("NEURORNN_BACKEND", "native")
     same(answer(cell, given_, loop=False), answer(cell, given_, loop=True), 1e-5)
@@ -346,6 +348,7 @@ def test_what_is_read_out_of_full_weights_and_of_low_rank_is_the_loops(
     network = Network(cell, outputs)
     x = torch.randn(11, 14, 3, generator=generator(0))
     monkeypatch.setattr(library, "level", lambda: level)
+    monkeypatch.setattr(library, "FEWEST_UNITS", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     found = []
     for backend in ("native", "loop"):

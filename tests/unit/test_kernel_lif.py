@@ -221,6 +221,7 @@ def test_native_is_the_contract(level: int, size: tuple, kind: dict, surrogate: 
     single = every(coarse, lambda one: one.detach().float())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library, "level", lambda: level)
+        patch.setattr(library, "FEWEST_UNITS", 1)
         got = answer(lif_sequence, lif_native, single, WEIGHTS, on_last=False, **which)
     assert torch.equal(got[0].double(), wanted[0])
     for a, b in zip(got, wanted, strict=True):
@@ -238,6 +239,7 @@ def test_long_and_wide_runs_are_taken_in_parts(
     given_ = every(problem(*size, adaptive=False, noisy=False), Tensor.float)
     given_["bias"] = given_["bias"] + gain
     monkeypatch.setattr(library, "level", lambda: level)
+    monkeypatch.setattr(library, "FEWEST_UNITS", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # which 40 trials cannot be dealt out to evenly
     which = {"on_last": False, "surrogate": Surrogate.SUPERSPIKE, "slope": 2.0}
     spikes, *_ = wanted = answer(lif_sequence, lif_native, given_, WEIGHTS, **which)

@@ -2,7 +2,7 @@
 #ifndef NEURORNN_LEAKY_SHARE_H
 #define NEURORNN_LEAKY_SHARE_H
 
-#include "work.h"
+#include "block.h"
 
 #include "leaky.h"
 #include "noise.h"
@@ -10,7 +10,6 @@
 struct sizes {
     int64_t wide;     /* N rounded up to whole vectors */
     int64_t fed;      /* F, what is fed back */
-    int64_t row;      /* of a thread's own rows; odd in cache lines, so that rows do not share their sets */
     int64_t panels;   /* of N columns */
     int64_t bits_row; /* bytes of `open` for one step of one trial */
 };
@@ -19,10 +18,7 @@ static struct sizes sizes_of(const struct leaky *c) {
     struct sizes s;
     s.wide = up_to(c->units, LANES);
     s.fed = c->rank ? c->rank : c->units;
-    const int64_t most = c->inputs > c->outputs ? c->inputs : c->outputs;
-    s.row = up_to((c->rank ? up_to(c->rank, LANES) : s.wide) + most, 16);
-    if ((s.row / 16) % 2 == 0) s.row += 16;
-    s.panels = (c->units + PANEL - 1) / PANEL;
+    s.panels = panels_of(c->units);
     s.bits_row = 2 * ((c->units + 15) / 16);
     return s;
 }
@@ -34,11 +30,11 @@ struct share {
     int64_t first, count; /* trials */
     int64_t group;        /* of them that go through the steps together */
     int64_t chunk;        /* steps of a chunk: that of the largest share, for which the room is meant */
-    const float *panels, *panels_x; /* packed weights; backward, those of the inputs apart */
-    const float *bias, *keep, *gain, *scale; /* padded to whole panels */
+    const float *panels, *panels_x, *panels_out; /* packed weights; backward the inputs' apart, forward the readout's */
+    const float *bias, *shift, *keep, *gain, *scale; /* padded to whole panels */
     const float *squeeze, *readout, *feeds;  /* rows of whole vectors: (R, wide), (O, wide); backward, (R, wide) */
     float *room;                             /* this thread's own memory */
-    float *grad_weights, *grad_read;         /* in panels; these five are summed over threads afterwards */
+    float *grad_weights, *grad_read;         /* rows of whole panels; these five are summed over threads afterwards */
     float *grad_keep, *grad_gain, *grad_scale;
 };
 
@@ -82,31 +78,39 @@ static void widen(float *to, const float *from, int64_t count, int64_t n, int64_
 }
 
 /* How many trials go through the steps together. */
-static int64_t trials_together(const struct sizes *s) { return group_of(2 * s->row + 2 * s->wide); }
+static int64_t trials_together(const struct sizes *s) {
+    return group_of(2 * operand_room(ROWS, s->fed, 0) / ROWS + 3 * s->wide);
+}
 
-/* The function that runs a pass on one share, group by group, whatever the form and the gate. */
+/* The function that runs a pass on one share, group by group, whatever the form and the gate. What most runs do without
+   is left out of the code of those. */
+#define CASE(WHAT, FORM, GATE)                                                                                    \
+    case FORM * 3 + GATE: WHAT##_share(FORM, GATE, 0, w); break;
+#define PLAIN_CASE(WHAT, FORM, GATE)                                                                              \
+    if (plain && w->c->form == FORM && w->c->gate == GATE) {                                                      \
+        WHAT##_share(FORM, GATE, 1, w);                                                                           \
+        return;                                                                                                   \
+    }
 #define EACH_CASE(WHAT)                                                                                           \
     static void WHAT##_group(const struct share *w) {                                                             \
+        const int plain = is_plain_##WHAT(w->c);                                                                  \
+        PLAIN_CASE(WHAT, RATE, RELU) PLAIN_CASE(WHAT, RATE, TANH) PLAIN_CASE(WHAT, CURRENT, TANH)                 \
         switch (w->c->form * 3 + w->c->gate) {                                                                    \
-            case RATE * 3 + RELU: WHAT##_share(RATE, RELU, w); break;                                             \
-            case RATE * 3 + TANH: WHAT##_share(RATE, TANH, w); break;                                             \
-            case RATE * 3 + LEAKY: WHAT##_share(RATE, LEAKY, w); break;                                           \
-            case CURRENT * 3 + RELU: WHAT##_share(CURRENT, RELU, w); break;                                       \
-            case CURRENT * 3 + TANH: WHAT##_share(CURRENT, TANH, w); break;                                       \
-            case CURRENT * 3 + LEAKY: WHAT##_share(CURRENT, LEAKY, w); break;                                     \
-            case UPDATE * 3 + RELU: WHAT##_share(UPDATE, RELU, w); break;                                         \
-            case UPDATE * 3 + TANH: WHAT##_share(UPDATE, TANH, w); break;                                         \
-            case UPDATE * 3 + LEAKY: WHAT##_share(UPDATE, LEAKY, w); break;                                       \
+            CASE(WHAT, RATE, RELU) CASE(WHAT, RATE, TANH) CASE(WHAT, RATE, LEAKY)                                 \
+            CASE(WHAT, CURRENT, RELU) CASE(WHAT, CURRENT, TANH) CASE(WHAT, CURRENT, LEAKY)                        \
+            CASE(WHAT, UPDATE, RELU) CASE(WHAT, UPDATE, TANH) CASE(WHAT, UPDATE, LEAKY)                           \
         }                                                                                                         \
     }                                                                                                             \
     static void WHAT##_any(void *of) {                                                                            \
         const struct share *whole = of;                                                                           \
         const uint32_t before = flush_tiny();                                                                     \
+        begin_blocks();                                                                                           \
         for (int64_t done = 0; done < whole->count; done += whole->group) {                                       \
             struct share part = *whole;                                                                           \
             part.first += done, part.count = least(whole->group, whole->count - done);                            \
             WHAT##_group(&part);                                                                                  \
         }                                                                                                         \
+        end_blocks();                                                                                             \
         restore_tiny(before);                                                                                     \
     }
 

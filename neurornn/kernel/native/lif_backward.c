@@ -4,64 +4,27 @@
    spiked, from bits. The gradient of the readout joins the sweep's product as columns of its own. */
 #include "lif_share.h"
 
-static int64_t tiles(int64_t n) { return up_to(n, TALL) / TALL; }
+/* Rows of a gradient that a chunk may write: whole tiles. */
+static int64_t rows_of(int64_t n) { return up_to(n, 16); }
 
-/* Rows that take the dense way to a weight gradient: gathered over several steps, then one product. */
-struct chunk {
-    float *sources, *drives; /* in tiles and in panels */
-    int64_t outer, rows, most;
-    float *grad; /* (outer, wide) */
-};
-
-static int64_t chunk_of(const struct lif *c, const struct sizes *s, int64_t count) {
-    const int64_t row = 2 * s->panels * PANEL + TALL * (tiles(c->units) + tiles(c->inputs));
-    const int64_t fit = CHUNK_FLOATS / (count * row + 1);
+static int64_t chunk_of(const struct lif *c, int64_t count) {
+    const int64_t fit = CHUNK_FLOATS / (count * (chunk_row(c->units, c->units) + chunk_row(c->inputs, c->units)) + 1);
     return least(c->steps, fit > 1 ? fit : 1);
 }
 
-static int64_t chunk_room(const struct sizes *s, int64_t outer, int64_t most) {
-    return up_to(s->panels * (most * PANEL + APART), 16) + up_to(tiles(outer) * (most * TALL + APART), 16);
-}
-
-static struct chunk chunk_at(float **room, const struct sizes *s, int64_t outer, int64_t most, float *grad) {
-    struct chunk k = {.outer = outer, .most = most, .grad = grad};
-    k.drives = take(room, s->panels * (most * PANEL + APART));
-    k.sources = take(room, tiles(outer) * (most * TALL + APART));
-    return k;
-}
-
 static int64_t backward_room(const struct lif *c, const struct sizes *s, int64_t count) {
-    const int64_t most = chunk_of(c, s, count) * count;
-    return 2 * up_to(count * s->row, 16) + 4 * up_to(count * s->wide, 16) + TALL * PANEL +
-           chunk_room(s, c->units, most) + chunk_room(s, c->inputs, most) +
-           up_to((c->units > c->inputs ? c->units : c->inputs) + LANES, 16);
+    const int64_t most = chunk_of(c, count) * count, columns = larger(panels_of(c->units), panels_of(c->inputs));
+    return 2 * operand_room(count, c->units, c->outputs) + (c->direct ? operand_room(count, c->units, 0) : 0) +
+           5 * up_to(count * s->wide, 16) + ROWS * columns * COLUMNS + chunk_room(c->units, c->units, most) +
+           chunk_room(c->inputs, c->units, most) + up_to(larger(c->units, c->inputs) + LANES, 16);
 }
 
-static void flush(struct chunk *k, const struct sizes *s, int64_t units) {
-    for (int64_t p = 0; p < s->panels && k->rows; p++)
-        for (int64_t j = 0; j < k->outer; j += TALL) {
-            float tile[TALL * PANEL] __attribute__((aligned(64)));
-            const int tall = (int)least(TALL, k->outer - j), wide = width_of(p, units);
-            product_packed(tall, wide, k->rows, k->sources + j / TALL * (k->most * TALL + APART),
-                           k->drives + p * (k->most * PANEL + APART), 0, 0, tile, PANEL);
-            for (int i = 0; i < tall; i++)
-                for (int v = 0; v < wide; v++) {
-                    float *to = k->grad + (j + i) * s->wide + p * PANEL + v * LANES;
-                    store(to, load(to) + load(tile + i * PANEL + v * LANES));
-                }
-        }
-    k->rows = 0;
-}
-
-/* A row of the chunk: what came in, and the adjoint of what it drove. */
-static void add_dense(struct chunk *k, const struct sizes *s, const float *source, const float *drive) {
-    const int64_t apart = k->most * TALL + APART;
-    float *to = k->sources + k->rows * TALL;
-    for (int64_t n = 0; n < k->outer; n += TALL, to += apart) pad(to, source + n, least(TALL, k->outer - n), TALL);
-    for (int64_t p = 0; p < s->panels; p++) {
-        const int64_t n = least(PANEL, s->wide - p * PANEL);
-        memcpy(k->drives + p * (k->most * PANEL + APART) + k->rows * PANEL, drive + p * PANEL, 4 * (size_t)n);
-    }
+/* A row that takes the dense way to a weight gradient, gathered over several steps: what came in, and the adjoint of
+   what it drove. */
+static void add_dense(struct chunk *k, const float *source, const float *drive) {
+    float *to = values_of(k, k->rows);
+    put_source(k, k->rows, source, k->outer, 0, 0, 0);
+    for (int64_t n = 0; n < k->inner; n += LANES) put_value(k, to, n, load(drive + n));
     k->rows++;
 }
 
@@ -155,60 +118,58 @@ INLINE void backward_share(const int plain, const int which, const struct share 
     const struct lif copy = *w->c, *c = &copy;
     const struct sizes s = w->s;
     const int64_t N = c->units, T = c->steps, I = c->inputs, O = c->outputs, wide = s.wide, count = w->count;
-    const int64_t most = w->chunk * count, depth = N + O, in_panels = (I + PANEL - 1) / PANEL;
+    const int64_t most = w->chunk * count, width = panels_of(N) * COLUMNS, in_width = panels_of(I) * COLUMNS;
     float *room = w->room;
-    float *now = take(&room, count * s.row), *next = take(&room, count * s.row), *of_i = take(&room, count * wide);
-    float *of_v = take(&room, count * wide), *of_a = take(&room, count * wide), *past = take(&room, count * wide);
-    float *tile = take(&room, TALL * PANEL), *grad_x = w->grad_weights + N * wide, *grad_bias = grad_x + I * wide;
-    memset(now, 0, 4 * (size_t)(2 * up_to(count * s.row, 16) + 4 * up_to(count * wide, 16))); /* side by side */
-    struct chunk inner = chunk_at(&room, &s, N, most, w->grad_weights), outer = chunk_at(&room, &s, I, most, grad_x);
-    int32_t *index = (int32_t *)take(&room, (N > I ? N : I) + LANES);
+    struct operand now = operand_at(&room, count, N, O), next = operand_at(&room, count, N, O);
+    float *of_i = take(&room, count * wide), *of_v = take(&room, count * wide), *of_a = take(&room, count * wide);
+    memset(of_i, 0, 4 * (size_t)(room - of_i)); /* side by side */
+    float *inside = take(&room, count * wide); /* adjoints of what arrived through synapses, */
+    float *outside = c->direct ? take(&room, count * wide) : inside; /* and from outside */
+    float *tile = take(&room, ROWS * larger(width, in_width));
+    const struct operand apart = c->direct ? operand_at(&room, count, N, 0) : next;
+    struct chunk inner = chunk_at(&room, N, N, most, w->grad_weights, wide);
+    struct chunk outer = chunk_at(&room, I, N, most, w->grad_x, wide);
+    int32_t *index = (int32_t *)take(&room, larger(N, I) + LANES);
     const vec slope = all((float)c->slope);
     for (int64_t t = T - 1; t >= 0; t--) {
-        for (int64_t i = 0; i < count && O; i++) {
-            const int64_t line = (w->first + i) * T + t;
-            memcpy(now + i * s.row + N, c->grad_out + line * O, 4 * (size_t)O);
-        }
-        for (int64_t p = 0; p < s.panels; p++)
-            for (int64_t b = 0; b < count; b += TALL) {
-                const int tall = (int)least(TALL, count - b), vectors = width_of(p, N);
-                product(tall, vectors, depth, now + b * s.row, s.row, w->panels + p * depth * PANEL, 0, 0, tile, PANEL);
-                for (int j = 0; j < vectors; j++) {
-                    const int64_t n = p * PANEL + j * LANES;
-                    vec sum = load(grad_bias + n);
-                    for (int i = 0; i < tall; i++) {
-                        const int64_t at = (b + i) * wide, line = ((w->first + b + i) * T + t) * N;
-                        const struct carried of = {of_i + at, of_v + at, of_a + at};
-                        vec outside;
-                        const vec arriving = load(tile + i * PANEL + j * LANES);
-                        const vec current = unsettle(plain, which, c, w, slope, arriving, &of, line, n, &outside);
-                        store(next + (b + i) * s.row + n, current);
-                        if (c->direct) store(past + at + n, outside);
-                        sum += outside;
-                    }
-                    store(grad_bias + n, sum);
+        for (int64_t i = 0; i < count && O; i++) put_more(now, i, c->grad_out + ((w->first + i) * T + t) * O, O);
+        for (int64_t b = 0; b < count; b += ROWS) {
+            const int tall = (int)least(ROWS, count - b);
+            multiply(tall, N, N, O, now, b, w->panels, 0, tile);
+            for (int64_t i = b; i < b + tall; i++) {
+                const int64_t at = i * wide, line = ((w->first + i) * T + t) * N;
+                const struct carried of = {of_i + at, of_v + at, of_a + at};
+                float *fed = row_of(next, i);
+                for (int64_t n = 0; n < N; n += LANES) {
+                    vec entered;
+                    const vec arriving = load(tile + (i - b) * width + n);
+                    const vec current = unsettle(plain, which, c, w, slope, arriving, &of, line, n, &entered);
+                    put(fed, n, current);
+                    store(inside + at + n, current);
+                    if (c->direct) store(outside + at + n, entered);
+                    if (c->direct && c->grad_x) put(row_of(apart, i), n, entered);
+                    store(w->grad_bias + n, load(w->grad_bias + n) + entered);
                 }
             }
-        float *swap = now;
+        }
+        const struct operand swap = now;
         now = next;
         next = swap;
-        const float *entered = c->direct ? past : now;
-        const int64_t entered_row = c->direct ? wide : s.row;
         for (int64_t i = 0; c->grad_weights && i < count; i++) {
             const int64_t trial = w->first + i, line = trial * T + t;
-            const float *drive = now + i * s.row, *drive_x = entered + i * entered_row, *x = c->x + line * I;
+            const float *drive = inside + i * wide, *drive_x = outside + i * wide, *x = c->x + line * I;
             const float *z = t ? c->sent + (line - 1) * N : c->spikes + trial * N; /* that before the first is any row */
             const uint8_t *bits = t ? (const uint8_t *)c->spiked + (line - 1) * s.bits_row : 0;
-            if ((t ? count_bits(bits, N) : N) * DENSE > N) add_dense(&inner, &s, z, drive);
+            if ((t ? count_bits(bits, N) : N) * DENSE > N) add_dense(&inner, z, drive);
             else add_entries(w->grad_weights, wide, 0, drive, index, spikes_of(bits, N, index));
             const int64_t found = entries_of(x, I, index);
-            if (found * DENSE > I) add_dense(&outer, &s, x, drive_x);
-            else add_entries(grad_x, wide, x, drive_x, index, found);
+            if (found * DENSE > I) add_dense(&outer, x, drive_x);
+            else add_entries(w->grad_x, wide, x, drive_x, index, found);
             if (t > 1) soon_read(bits - s.bits_row);
             for (int64_t n = 0; t && n < I; n += 16) soon_read(x - I + n);
         }
-        if (inner.rows + count > most || t == 0) flush(&inner, &s, N);
-        if (outer.rows + count > most || t == 0) flush(&outer, &s, N);
+        if (inner.rows + count > most || t == 0) add_chunk(&inner);
+        if (outer.rows + count > most || t == 0) add_chunk(&outer);
         for (int64_t i = 0; c->grad_readout && i < count; i++) { /* what is read out of this step's spikes */
             const int64_t line = (w->first + i) * T + t;
             const int64_t events = spikes_of((const uint8_t *)c->spiked + line * s.bits_row, N, index);
@@ -220,15 +181,12 @@ INLINE void backward_share(const int plain, const int which, const struct share 
                 }
             }
         }
-        for (int64_t p = 0; c->grad_x && p < in_panels; p++)
-            for (int64_t b = 0; b < count; b += TALL) {
-                const int tall = (int)least(TALL, count - b);
-                product(tall, width_of(p, I), N, entered + b * entered_row, entered_row, w->panels_x + p * N * PANEL, 0, 0,
-                        tile, PANEL);
-                for (int i = 0; i < tall; i++)
-                    memcpy(c->grad_x + ((w->first + b + i) * T + t) * I + p * PANEL, tile + i * PANEL,
-                           4 * (size_t)least(PANEL, I - p * PANEL));
-            }
+        for (int64_t b = 0; c->grad_x && b < count; b += ROWS) {
+            const int tall = (int)least(ROWS, count - b);
+            multiply(tall, I, N, 0, c->direct ? apart : now, b, w->panels_x, 0, tile);
+            for (int i = 0; i < tall; i++)
+                memcpy(c->grad_x + ((w->first + b + i) * T + t) * I, tile + i * in_width, 4 * (size_t)I);
+        }
     }
 }
 
@@ -245,23 +203,22 @@ static void backward_any(void *of) { in_groups(of, backward_group); }
 /* Deal the trials out, a share a thread, and sum what the shares found. Returns 0, or 1 where memory is short. */
 int NAMED(lif_backward)(const struct lif *c) {
     const struct sizes s = sizes_of(c);
-    const int64_t N = c->units, I = c->inputs, O = c->outputs, wide = s.wide, width = s.panels * PANEL, depth = N + O;
+    const int64_t N = c->units, I = c->inputs, O = c->outputs, wide = s.wide, width = panels_of(N) * COLUMNS;
     const int64_t shares = shares_of(c->threads, c->trials), group = trials_together(&s);
     const int64_t most = least(group, (c->trials + shares - 1) / shares);
-    const int64_t own = up_to(backward_room(c, &s, most), 16), in_width = up_to(I, PANEL);
-    /* the bias's gradient is written in whole panels */
-    const int64_t sums = up_to((N + I) * wide + width, 16), read = up_to((O ? N : 0) * s.out_wide, 16);
-    float *whole = reserve(up_to(depth * width, 16) + up_to(N * in_width, 16) + 5 * up_to(width, 16) +
+    const int64_t own = up_to(backward_room(c, &s, most), 16);
+    const int64_t of_weights = up_to(rows_of(N) * wide, 16), of_x = up_to(rows_of(I) * wide, 16);
+    const int64_t sums = of_weights + of_x + up_to(wide, 16), read = up_to((O ? N : 0) * s.out_wide, 16);
+    float *whole = reserve(weights_room(N, O, N) + weights_room(N, 0, I) + 5 * up_to(width, 16) +
                            shares * (own + sums + read));
     if (!whole) return 1;
     float *room = whole;
-    float *panels = take(&room, depth * width), *panels_x = take(&room, N * in_width);
+    float *panels = take(&room, weights_room(N, O, N)), *panels_x = take(&room, weights_room(N, 0, I));
     const float *const of[5] = {c->synapse, c->membrane, c->drive, c->adapt, c->jump};
     float *constant[5];
     for (int i = 0; i < 5; i++) pad(constant[i] = take(&room, width), of[i], of[i] ? N : 0, width);
-    pack_under(panels, 0, depth, c->weights, N, N, 1, N); /* turned */
-    pack_under(panels, N, depth, c->readout, O, N, N, 1);
-    if (c->grad_x) pack(panels_x, c->weights + N * N, N, I, 1, N);
+    pack(panels, c->weights, N, 1, N, c->readout, O, N); /* turned */
+    if (c->grad_x) pack(panels_x, c->weights + N * N, N, 1, N, 0, 0, I);
     struct share share[MOST_THREADS];
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
@@ -270,17 +227,20 @@ int NAMED(lif_backward)(const struct lif *c) {
                                   .panels = panels, .panels_x = panels_x, .synapse = constant[0],
                                   .membrane = constant[1], .drive = constant[2], .adapt = constant[3],
                                   .jump = constant[4]};
-        share[i].chunk = chunk_of(c, &s, most);
+        share[i].chunk = chunk_of(c, most);
         share[i].room = take(&room, own);
-        share[i].grad_weights = take(&room, sums);
+        share[i].grad_weights = take(&room, of_weights);
+        share[i].grad_x = take(&room, of_x);
+        share[i].grad_bias = take(&room, wide);
         share[i].grad_read = take(&room, read);
         memset(share[i].grad_weights, 0, 4 * (size_t)(sums + read)); /* side by side */
     }
     on_threads(backward_any, share, sizeof share[0], (int)shares);
     for (int64_t k = 0; c->grad_weights && k < N + I + 1; k++)
         for (int64_t n = 0; n < N; n += LANES) {
+            const int64_t at = k < N ? k * wide : k < N + I ? of_weights + (k - N) * wide : of_weights + of_x;
             vec sum = {0};
-            for (int64_t i = 0; i < shares; i++) sum += load(share[i].grad_weights + k * wide + n);
+            for (int64_t i = 0; i < shares; i++) sum += load(share[i].grad_weights + at + n);
             store_some(c->grad_weights + k * N + n, sum, N - n);
         }
     for (int64_t n = 0; c->grad_readout && n < N; n++)

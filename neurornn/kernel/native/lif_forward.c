@@ -228,8 +228,8 @@ int NAMED(lif_forward)(const struct lif *c) {
     pad(shift, c->shift, O, s.out_wide);
     for (int64_t n = 0; n < N && O; n++)
         for (int64_t o = 0; o < s.out_wide; o++) readout[n * s.out_wide + o] = o < O ? c->readout[o * N + n] : 0.0f;
-    pack(panels, c->weights, N, N, N, 1);
-    pack(panels_x, c->weights + N * N, I, N, N, 1);
+    pack_rows(panels, PANEL, 0, N, c->weights, N, N, N, 1);
+    pack_rows(panels_x, PANEL, 0, I, c->weights + N * N, I, N, N, 1);
     for (int64_t n = 0; n < N + I; n++) pad(rows + n * wide, c->weights + n * N, N, wide);
     first_touched(c->sent, c->trials * c->steps * N);
     first_touched(c->above, c->trials * c->steps * N);

@@ -5,7 +5,7 @@
 #ifndef NEURORNN_LIF_SHARE_H
 #define NEURORNN_LIF_SHARE_H
 
-#include "work.h"
+#include "block.h"
 
 #include "lif.h"
 #include "noise.h"
@@ -16,7 +16,6 @@
 struct sizes {
     int64_t wide;     /* N rounded up to whole vectors */
     int64_t panels;   /* of N columns */
-    int64_t row;      /* backward, of what the product reads; odd in cache lines, so that rows do not share their sets */
     int64_t bits_row; /* bytes of `spiked` for one step of one trial */
     int64_t out_wide; /* O rounded up to whole vectors */
 };
@@ -25,8 +24,6 @@ static struct sizes sizes_of(const struct lif *c) {
     struct sizes s;
     s.wide = up_to(c->units, LANES);
     s.panels = (c->units + PANEL - 1) / PANEL;
-    s.row = up_to(s.wide + c->outputs, 16);
-    if ((s.row / 16) % 2 == 0) s.row += 16;
     s.bits_row = 2 * ((c->units + 15) / 16);
     s.out_wide = up_to(c->outputs, LANES);
     return s;
@@ -39,24 +36,29 @@ struct share {
     int64_t first, count;                 /* trials */
     int64_t group;                        /* of them that go through the steps together */
     int64_t chunk;                        /* steps of a chunk: that of the largest share, for which the room is meant */
-    const float *panels, *panels_x;       /* packed weights; backward, turned */
+    const float *panels, *panels_x;       /* packed weights; backward, turned, as block.h wants them */
     const float *rows;                    /* forward: all weights row by row, for events */
     const float *bias, *synapse, *membrane, *drive, *threshold, *reset, *adapt, *jump; /* padded to whole panels */
     const float *readout, *shift;         /* forward: a row of O weights for each unit */
     float *room;                          /* this thread's own memory */
-    float *grad_weights, *grad_read;      /* (N + I + 1, wide) and (N, out_wide); summed over threads afterwards */
+    float *grad_weights, *grad_x, *grad_bias, *grad_read; /* summed over threads afterwards: rows of `wide`, those of
+                                                             the first two in whole tiles; (N, out_wide) */
 };
 
-static int64_t trials_together(const struct sizes *s) { return group_of(2 * s->row + 5 * s->wide); }
+static int64_t trials_together(const struct sizes *s) {
+    return group_of(2 * operand_room(ROWS, s->wide, 0) / ROWS + 6 * s->wide);
+}
 
 /* Run a pass on one share, group by group. */
 INLINE void in_groups(const struct share *whole, void (*pass)(const struct share *)) {
     const uint32_t before = flush_tiny();
+    begin_blocks();
     for (int64_t done = 0; done < whole->count; done += whole->group) {
         struct share part = *whole;
         part.first += done, part.count = least(whole->group, whole->count - done);
         pass(&part);
     }
+    end_blocks();
     restore_tiny(before);
 }
 

@@ -91,6 +91,7 @@ UNUSED static void product_packed(int tall, int wide, int64_t depth, const float
 
 INLINE int64_t up_to(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Number of vectors of panel p in a matrix of n columns. */
 INLINE int width_of(int64_t p, int64_t n) { return (int)least(WIDE, (n - p * PANEL + LANES - 1) / LANES); }

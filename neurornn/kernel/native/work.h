@@ -41,28 +41,24 @@ static void pad(float *to, const float *from, int64_t n, int64_t room) {
     memset(to + (from ? n : 0), 0, 4 * (size_t)(room - (from ? n : 0)));
 }
 
-/* Copy a matrix (rows x columns; entry (i, j) at from[i * row + j * col]) into zero-padded panels of `depth` rows, from
-   their row `top` on. */
-static void pack_under(float *to, int64_t top, int64_t depth, const float *from, int64_t rows, int64_t columns,
-                       int64_t row, int64_t col) {
-    for (int64_t p = 0; p * PANEL < columns; p++) {
-        const int64_t n = least(PANEL, columns - p * PANEL);
+/* Copy a matrix (rows x columns; entry (i, j) at from[i * row + j * col]) into zero-padded panels of `panel` columns and
+   `depth` rows, from their row `top` on. */
+UNUSED static void pack_rows(float *to, int64_t panel, int64_t top, int64_t depth, const float *from, int64_t rows,
+                             int64_t columns, int64_t row, int64_t col) {
+    for (int64_t p = 0; p * panel < columns; p++) {
+        const int64_t n = least(panel, columns - p * panel);
         for (int64_t i = 0; i < rows; i += 64) { /* a block that stays in cache, read along its rows or its columns */
             const int64_t some = least(64, rows - i);
-            float *block = to + (p * depth + top + i) * PANEL;
-            const float *corner = from + i * row + p * PANEL * col;
+            float *block = to + (p * depth + top + i) * panel;
+            const float *corner = from + i * row + p * panel * col;
             if (col == 1)
-                for (int64_t k = 0; k < some; k++) pad(block + k * PANEL, corner + k * row, n, PANEL);
+                for (int64_t k = 0; k < some; k++) pad(block + k * panel, corner + k * row, n, panel);
             else
-                for (int64_t j = 0; j < PANEL; j++)
+                for (int64_t j = 0; j < panel; j++)
                     for (int64_t k = 0; k < some; k++)
-                        block[k * PANEL + j] = j < n ? corner[k * row + j * col] : 0.0f;
+                        block[k * panel + j] = j < n ? corner[k * row + j * col] : 0.0f;
         }
     }
-}
-
-static void pack(float *to, const float *from, int64_t rows, int64_t columns, int64_t row, int64_t col) {
-    pack_under(to, 0, rows, from, rows, columns, row, col);
 }
 
 /* One work space is kept from call to call: fresh memory costs a page fault for each 4 KiB. */
@@ -101,23 +97,6 @@ UNUSED static void first_touched(void *at, int64_t floats) {
 #else
     (void)at, (void)floats;
 #endif
-}
-
-/* Lay a row of the chunk, [r; x; 1], TALL entries side by side; `apart` from tile to tile. */
-INLINE void lay(const float *r, int64_t units, const float *x, int64_t inputs, float *to, int64_t apart) {
-    const int64_t whole = units / TALL;
-    for (int64_t n = 0; n < whole; n++) memcpy(to + n * apart, r + n * TALL, 4 * TALL);
-    to += whole * apart;
-    int64_t filled = 0, laid = 0;
-    if (units == whole * TALL)
-        for (; laid + TALL <= inputs; laid += TALL, to += apart) memcpy(to, x + laid, 4 * TALL);
-#define PUT(v)                                                                                                    \
-    to[filled] = (v);                                                                                             \
-    if (++filled == TALL) filled = 0, to += apart;
-    for (int64_t n = whole * TALL; n < units; n++) { PUT(r[n]) }
-    for (int64_t n = laid; n < inputs; n++) { PUT(x[n]) }
-    PUT(1.0f)
-#undef PUT
 }
 
 #endif
