@@ -7,7 +7,14 @@ import numpy as np
 from neurornn.plot.base import BRAIN, INK, MODEL, NULL, SECOND, Figure, canvas, figures, finished, panel
 from neurornn.study.pruned_beside import STAGES, PrunedBeside
 
-COLOURS = {"random": NULL, "magnitude": SECOND, "activity": "#8d6bb8", "noise": MODEL, "noise_capped": "#c2a13b", "lyapunov": BRAIN}
+COLOURS = {
+    "random": NULL,
+    "magnitude": SECOND,
+    "activity": "#8d6bb8",
+    "noise": MODEL,
+    "noise_capped": "#c2a13b",
+    "lyapunov": BRAIN,
+}
 OTHERS = ("#7a5230", "#444444")
 """For ways of pruning of one's own."""
 LINES = {"cut": "--", "retrained": "-"}

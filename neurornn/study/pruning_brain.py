@@ -12,7 +12,7 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.cell import LeakyRate
 from neurornn.comparison import Comparison, Moving, Nulls, RidgePredictivity, compare
-from neurornn.fit import FORCE, AbstractConstraint, ConstrainedFit, Fit, RateTrials, fit_rates
+from neurornn.fit import AbstractConstraint, ConstrainedFit, Descent, Fit, RateTrials, fit_rates
 from neurornn.fit.constrained_fit import score_trials
 from neurornn.fit.train import train
 from neurornn.network import Network
@@ -65,7 +65,7 @@ class BrainPruningStudy(AbstractStudy):
         densities: parts of the recurrent connections that are left.
         draws: of each way of pruning that draws.
         retrain: steps of training after pruning, with the settings of the training before.
-        constraints: how the second network is fitted; the last of them fits what pruning leaves once more.
+        constraints: how the second network is fitted; the last, a `Descent`, fits what pruning leaves again.
         position: name of the position signal.
         min_speed: slower bins are left out of the comparison, position units/s.
         dt: bin width of the comparison, ms.
@@ -82,7 +82,7 @@ class BrainPruningStudy(AbstractStudy):
     densities: tuple[float, ...] = (0.5, 0.2, 0.05)
     draws: int = 2
     retrain: int = 60
-    constraints: dict[str, AbstractConstraint] = field(default_factory=lambda: {"force": FORCE(passes=3)})
+    constraints: dict[str, AbstractConstraint] = field(default_factory=lambda: {"descent": Descent()})
     position: str = "linear"
     min_speed: float = 20.0
     dt: float = 250.0
@@ -98,6 +98,9 @@ class BrainPruningStudy(AbstractStudy):
         if "activity" in self.methods or "dense" in self.methods:
             fix = "The study adds both by itself."
             _check.fail(owner, "methods", "none called activity or dense", list(self.methods), fix)
+        if not self.constraints or not isinstance(list(self.constraints.values())[-1], Descent):
+            fix = "Recursive least squares would bring back what was cut."
+            _check.fail(owner, "constraints", "methods of which the last is a Descent", list(self.constraints), fix)
         if not self.densities:
             _check.fail(owner, "densities", "one or more", self.densities)
         for density in self.densities:

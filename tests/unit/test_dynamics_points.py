@@ -155,6 +155,64 @@ def test_a_leaking_line_drifts_to_its_middle() -> None:
     np.testing.assert_allclose(found.time_constants[:, 0], -10 / math.log(0.99), rtol=1e-6)
 
 
+def gated_line(name: str) -> tuple[Network, float]:
+    """A gated cell whose first unit forgets hardly anything: a line of slow states, and the modulus of its mode.
+
+    No unit hears another. A GRU's unit keeps the part z of what it held, an LSTM's the part f; their input adds to it.
+    """
+    made = (GRU if name == "GRU" else LSTM)(1, 6, dt=10.0, seed=3)
+    keeps = torch.full((6,), -1.0)
+    keeps[0] = 8.0
+    gates = {"GRU": (torch.zeros(6), keeps, torch.zeros(6)), "LSTM": (torch.zeros(6), keeps, torch.zeros(6), keeps * 0)}
+    with torch.no_grad():
+        made.w_rec.zero_()
+        made.w_in[: -6 if name == "GRU" else 12].zero_()  # inputs reach the content alone, not the gates
+        if name == "LSTM":
+            made.w_in[18:].zero_()
+        made.b_in.copy_(torch.cat(gates[name]))
+        made.b_rec.zero_()
+    return Network(made, 1), float(torch.sigmoid(torch.tensor(8.0, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])
+def test_a_gate_that_holds_makes_a_line_with_the_time_constant_of_the_gate(name: str) -> None:
+    r"""The slow mode's modulus is the gate's own value, and an input moves the state by what reaches its content.
+
+    Of a GRU that is $(1 - z)\,W_n x$; of an LSTM $i\,W_g x$ of the memory, with $i = 1/2$.
+    """
+    network, kept = gated_line(name)
+    step = as_map(network)
+    visited = drawn(300, step.n_state, seed=4)
+    visited[:, 6:] *= 0.5  # an LSTM's memories, where tanh is not flat
+    found = continuum(network, visited, torch.zeros(1), settle=300.0, n_samples=20)
+    assert found.kind == "line" and found.along.min() > 0.99
+    np.testing.assert_allclose(np.abs(found.eigenvalues[:, 0]), kept, rtol=1e-6)
+    np.testing.assert_allclose(found.time_constants[:, 0], -10.0 / math.log(kept), rtol=1e-3)
+    assert found.time_constants[:, 1].max() < 50.0
+    weight = float(network.cell.w_in.detach()[-6 if name == "GRU" else 12, 0])  # type: ignore[union-attr,index]
+    into = {"GRU": (1 - kept) * weight, "LSTM": 0.5 * weight}[name]
+    # What is moved along the line, by its own measure: in an LSTM what is sent goes along with what is held.
+    steep = np.abs(found.tangent[:, 0 if name == "GRU" else 6])
+    np.testing.assert_allclose(np.abs(found.deposits[:, 0]) * found.stretch * steep, abs(into), rtol=2e-2)
+    held = fixed_points(network, visited, search=QUICK, progress=False)
+    assert len(held.states) == 1 and held.stable.all(), "it leaks: slow all along, at rest in one place alone"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("name", CELLS)
+def test_on_a_gpu_the_same_points_are_found(name: str) -> None:
+    network = Network(CELLS[name](), 3)
+    visited, inputs = drawn(40, as_map(network).n_state), 0.5 * drawn(2, 2, seed=1)
+    here = fixed_points(network, visited, inputs, search=QUICK, progress=False)
+    there = fixed_points(network.to("cuda"), visited.to("cuda"), inputs.to("cuda"), search=QUICK, progress=False)
+    assert there.counts == here.counts and (there.index_sums == here.index_sums).all()
+    for c in range(2):
+        one, other = (found.states[found.conditions == c] for found in (here, there))
+        nearest = np.linalg.norm(one[:, None] - other[None], axis=-1).min(axis=1)
+        np.testing.assert_allclose(nearest, 0, atol=1e-8)
+
+
 def circle(n_rests: int, pull: float = 0.02) -> Map:
     """A ring in the plane, beside two directions that die; it rests in some places, as pulled."""
 
