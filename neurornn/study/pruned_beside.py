@@ -61,7 +61,10 @@ class PrunedBeside:
         return self.table
 
     def of(self, kind: str, stage: str, method: str, asked: float, column: str = "score") -> np.ndarray:
-        """Return a column, the mean over draws, one number a seed; of "dense" at any density."""
+        """Return a column, the mean over draws, one number a seed; of "dense" at any density.
+
+        NaN where a draw has none: it diverged.
+        """
         t = self.table
         mine = (t["kind"] == kind) & (t["stage"] == stage) & (t["method"] == method)
         if method != "dense":
@@ -69,7 +72,8 @@ class PrunedBeside:
         if not np.any(mine):
             got = f"{kind}, {stage}, {method}, {asked:g}"
             _check.fail("PrunedBeside.of", "method", "one that was run", got, _check.near(method, set(t["method"])))
-        return t[mine].groupby("seed", sort=True)[column].mean().to_numpy(float)
+        chosen = t[mine].groupby("seed", sort=True)[column]
+        return np.array([float(np.mean(draws.to_numpy(float))) for _, draws in chosen])
 
     @property
     def pruned(self) -> tuple[str, ...]:

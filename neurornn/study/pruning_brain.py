@@ -12,6 +12,7 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.cell import LeakyRate
 from neurornn.comparison import Comparison, Moving, Nulls, RidgePredictivity, compare
+from neurornn.errors import Diverged
 from neurornn.fit import AbstractConstraint, ConstrainedFit, Descent, Fit, RateTrials, fit_rates
 from neurornn.fit.constrained_fit import score_trials
 from neurornn.fit.train import train
@@ -37,6 +38,10 @@ DETERMINISTIC = (MagnitudePruning, ActivityPruning)
 """Ways of pruning that draw nothing: one draw is all."""
 
 
+UNBOUNDED = 1e6
+"""Activity from here on is that of a network that has blown up; NaN and infinity are, too."""
+
+
 class Case(NamedTuple):
     """One pruned network that is asked for: how, how much is left, and which draw."""
 
@@ -56,9 +61,11 @@ class BrainPruningStudy(AbstractStudy):
     2. A network each of whose units is a neuron is fitted to laps (see `ConstrainedStudy`), pruned alike, and runs by
        itself through held-out laps; each is also fitted some more.
 
-    What counts is the difference from the dense network, and from random pruning at the same density. Activity pruning
-    drops units of the first network and synapses of the second, whose units all stand for neurons; Lyapunov noise
-    pruning drops no units there either.
+    What counts is the difference from the dense network, and from random pruning at the same density. A network that
+    leaves the finite numbers, by itself or in training, has no score: it counts as one that predicts nothing.
+
+    Activity pruning drops units of the first network and synapses of the second, whose units all stand for neurons;
+    Lyapunov noise pruning drops no units there either.
 
     Args:
         methods: ways of pruning, by name; "random" must be among them. "activity" is added.
@@ -132,6 +139,7 @@ class BrainPruningStudy(AbstractStudy):
             "complete": float(whole.complete),
             "n_units": float(whole.n_units),
             "neurons": float(trials.n_units),
+            "diverged": float(table["score"].isna().sum()),
             "tracking_standing_still": shown,
             "dense_over_untrained": found.of("track", "cut", "dense", 1.0)[0] - nulls["track"]["untrained"],
             "dense_over_shifted": found.of("track", "cut", "dense", 1.0)[0] - nulls["track"]["shifted"],
@@ -153,12 +161,18 @@ class BrainPruningStudy(AbstractStudy):
         standing = float("nan")
         for case, network in self._pruned(plan, fit.network, {**self.methods, "activity": activity}):
             plan.say(f"training what {case.method} leaves at {case.asked:.0%}")
-            again = train(network, fit.task, **more)
-            for stage, one in zip(STAGES, (replace(fit, network=network), again), strict=True):
+            for stage, one in zip(STAGES, (replace(fit, network=network), _again(network, fit, more)), strict=True):
+                row = {"kind": "track", "stage": stage, **case._asdict(), "tracking": np.nan, "score": np.nan}
+                rows.append(row | {"ceiling": np.nan})
+                record = None if one is None else _recorded(one, runs, plan.seed)
+                if one is None or record is None:
+                    continue
                 tracked = track_animal(one, runs, held_out, seed=plan.seed).summary().loc["held out"]
                 standing = float(tracked["standing_still"])
-                rows.append({"kind": "track", "stage": stage, **case._asdict(), "tracking": float(tracked["network"])})
-                recorded.setdefault(_source(rows[-1]), []).append(one.record(runs, seed=plan.seed))
+                rows[-1]["tracking"] = float(tracked["network"])
+                several = recorded.setdefault(_source(row), [])
+                rows[-1]["place"] = len(several)
+                several.append(record)
         plan.say("comparing the networks with the neurons, beside the nulls")
         told: dict[str, Any] = {
             "dt": self.dt,
@@ -171,8 +185,8 @@ class BrainPruningStudy(AbstractStudy):
         }
         whole = compare(fit, runs, METRIC, **told)
         all_of_them = compare(fit, runs, METRIC, beside=recorded, **told)
-        for row in rows:
-            source = f"{_source(row)} {row['draw']}"
+        for row in [row for row in rows if "place" in row]:
+            source = f"{_source(row)} {row.pop('place')}"
             row["score"] = float(all_of_them.of(source, "r").median())
             row["ceiling"] = float(all_of_them.of(source, "map_r2_of_ceiling").median())
         return rows, whole, standing
@@ -187,8 +201,11 @@ class BrainPruningStudy(AbstractStudy):
         rows: list[dict[str, Any]] = []
         for case, network in self._pruned(plan, fit.network, methods):
             assert isinstance(network.cell, LeakyRate)
-            again = fit_rates(network.cell, trials, how, **told)
-            scores = (fit.score(held, network=network).pvar, again.score(held).pvar)
+            try:
+                again = fit_rates(network.cell, trials, how, **told).score(held).pvar
+            except Diverged:
+                again = float("nan")
+            scores = (fit.score(held, network=network).pvar, again)
             for stage, score in zip(STAGES, scores, strict=True):
                 rows.append({"kind": "neurons", "stage": stage, **case._asdict(), "score": score})
         return rows
@@ -219,6 +236,22 @@ class BrainPruningStudy(AbstractStudy):
             f"steps of training, the dense network alike. Track: {whole.methods} Neurons: explained variance of "
             f"{n_held} held-out laps in which the network runs by itself; fitted once more by the last of its methods."
         )
+
+
+def _again(network: Network, fit: Fit, more: dict[str, Any]) -> Fit | None:
+    """Return what some more training makes of a network; nothing where that diverges."""
+    try:
+        return train(network, fit.task, **more)
+    except Diverged:
+        return None
+
+
+def _recorded(fit: Fit, runs: Recording, seed: int) -> Recording | None:
+    """Return what a network does in an animal's runs; nothing where its activity grows beyond all bounds."""
+    trials = fit.task.follow(runs)
+    with torch.no_grad():
+        activity = fit.network(trials.inputs, start=trials.start).activity
+    return fit.record(runs, seed=seed) if bool((activity.abs() < UNBOUNDED).all()) else None
 
 
 def _source(row: dict[str, Any]) -> str:

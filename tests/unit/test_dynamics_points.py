@@ -25,7 +25,7 @@ from neurornn import (
     portrait,
     visited_states,
 )
-from neurornn.dynamics import FixedPoints, as_map, flat, periods, time_constants
+from neurornn.dynamics import FixedPoints, as_map, flat, linear_error, periods, time_constants
 from tests.tolerances import EXACT, FLOAT64
 
 QUICK = Search(n_seeds=60, adam_steps=300)
@@ -114,6 +114,17 @@ def test_a_chain_amplifies_although_every_mode_decays() -> None:
     found = modes(Map(lambda x: x @ chain.T, 5), torch.zeros(5))
     assert found.transient > 50 and found.departure > 0.9 and found.amplification[-1] < 1
     np.testing.assert_allclose(found.amplification[3], np.linalg.norm(np.linalg.matrix_power(chain.numpy(), 3), 2))
+
+
+def test_the_linear_error_is_nothing_where_all_is_linear_and_grows_as_the_cube_of_the_distance() -> None:
+    w, b = 0.9 * drawn(4, 4, seed=2) / 2, drawn(4, 2, seed=3)
+    x, u = drawn(200, 4, seed=4), drawn(200, 2, seed=5)
+    assert linear_error(Map(lambda s, v: s @ w.T + v @ b.T, 4, 2), drawn(3, 4), x, u, drawn(2, seed=6)) < 1e-28
+    curved = Map(lambda s, v: torch.tanh(s @ w.T + v @ b.T), 4, 2)
+    near, nearer = (linear_error(curved, torch.zeros(1, 4), size * x, size * u) for size in (0.02, 0.01))
+    assert abs(near / nearer - 16) < 0.5  # the missed part is of third order, and squared over what is of first
+    many = linear_error(curved, x[:100], x, u)
+    assert many < linear_error(curved, torch.zeros(1, 4), x, u), "about nearer places less is missed"
 
 
 def test_time_constants_and_periods() -> None:
@@ -295,6 +306,12 @@ def test_everything_can_be_drawn() -> None:
         ),
         (lambda n: modes(n, drawn(3)), r"modes: `state` must be of shape \(8,\)"),
         (lambda n: modes(n, drawn(8), drawn(5)), r"modes: `inputs` must be of shape \(2,\)"),
+        (lambda n: linear_error(n, drawn(2, 3), drawn(5, 8)), r"linear_error: `around` must be of shape \(sample, 8\)"),
+        (lambda n: linear_error(n, drawn(2, 8), drawn(5, 3)), r"linear_error: `states` must be of shape \(sample, 8\)"),
+        (
+            lambda n: linear_error(n, drawn(2, 8), drawn(5, 8), drawn(5, 1)),
+            r"linear_error: `inputs` must be of shape \(5, 2\), and `held` of \(2,\)",
+        ),
         (lambda n: modes(n, drawn(8), n_steps=0), r"modes: `n_steps` must be a whole number"),
         (lambda n: continuum(n, drawn(50, 3), settle=1.0), r"continuum: `visited` must be of shape \(sample, 8\)"),
         (lambda n: continuum(n, drawn(50, 8), settle=0.0), r"continuum: `settle` must be a finite number above 0"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import neurornn as nr
 from neurornn.claim.run import network_of, task_of
@@ -61,6 +62,26 @@ def test_the_dense_network_is_the_one_that_was_compared_with_all_nulls(found: Fi
     assert set(pruned.nulls["track"]) == {"untrained", "behaviour", "time", "shifted"}
     assert set(pruned.nulls["neurons"]) >= {"inputs alone", "untrained", "other trial"}
     assert {"nulls", "matched"} == set(pruned.checklist)
+
+
+def test_a_network_that_blows_up_has_no_score_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Survivors divided by small probabilities can run away: that way of pruning then has no number."""
+    blown = nr.MagnitudePruning()
+    prune = nr.prune
+
+    def pruned(network: nr.Network, method: nr.AbstractPruning, **told: object) -> nr.pruning.Pruned:
+        made = prune(network, method, **told)  # type: ignore[arg-type]
+        if method is blown:
+            with torch.no_grad():
+                made.network.cell.wiring.inner.weight.mul_(1e4)  # type: ignore[union-attr]
+        return made
+
+    monkeypatch.setattr("neurornn.study.pruning_brain.prune", pruned)
+    study = replace(SMALL, methods={"random": nr.RandomPruning(rescale="radius"), "blown": blown}, draws=1)
+    quantities = study.run(planned(nr.simulated_track(0, run=300_000.0, rest=90_000.0))).quantities
+    assert np.isfinite(quantities["score_track_cut_random_30"])
+    assert "score_track_cut_blown_30" not in quantities and quantities["diverged"] >= 2
+    assert np.isnan(quantities["track_cut_blown_30_over_random"])
 
 
 def test_differences_are_those_of_the_table(found: Findings) -> None:
