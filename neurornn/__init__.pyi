@@ -244,8 +244,8 @@ from .dynamics import connections as connections
 from .dynamics import continuum as continuum
 from .dynamics import fixed_points as fixed_points
 from .dynamics import flow_map as flow_map
-from .dynamics import lyapunov as lyapunov
 from .dynamics import linear_error as linear_error
+from .dynamics import lyapunov as lyapunov
 from .dynamics import modes as modes
 from .dynamics import portrait as portrait
 from .dynamics import rate_map as rate_map

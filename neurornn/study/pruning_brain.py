@@ -139,7 +139,7 @@ class BrainPruningStudy(AbstractStudy):
             "complete": float(whole.complete),
             "n_units": float(whole.n_units),
             "neurons": float(trials.n_units),
-            "diverged": float(table["score"].isna().sum()),
+            "diverged": float(np.isnan(table["score"].to_numpy(float)).sum()),
             "tracking_standing_still": shown,
             "dense_over_untrained": found.of("track", "cut", "dense", 1.0)[0] - nulls["track"]["untrained"],
             "dense_over_shifted": found.of("track", "cut", "dense", 1.0)[0] - nulls["track"]["shifted"],
