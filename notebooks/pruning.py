@@ -125,11 +125,12 @@ pd.DataFrame(rows, index=["density", "largest exponent (1/ms)", "distance from d
 # are held out; the black lines are the dense networks, the thin ones nulls. This is its card.
 
 # %%
-beside = PrunedBeside.from_card(Path("../fits/pruning_brain/card.json"))
-nr.figures(beside)[0]
+card = Path("../fits/pruning_brain/card.json")
+beside = PrunedBeside.from_card(card) if card.exists() else None
+nr.figures(beside)[0] if beside else None
 
 # %%
-apart = beside.against("random")
+apart = beside.against("random") if beside else pd.DataFrame(columns=["asked"])
 apart[apart["asked"] == 0.2].round(3)
 
 # %% [markdown]
