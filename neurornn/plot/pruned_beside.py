@@ -62,7 +62,7 @@ def _(found: PrunedBeside) -> list[Figure]:
                 title="What pruned networks tell of the neurons.",
                 caption=f"a, b: a network that learnt to track position, and never saw a neuron. c: a network each of "
                 f"whose units is a neuron, in laps held out. Dashed: as pruning left them; solid: trained some more, "
-                f"the dense one (black) alike. Thin lines: nulls. {what.capitalize()}.",
+                f"the dense one (black) alike. Thin lines: nulls. Networks that diverged have no point. {what.capitalize()}.",
                 alt=f"Held-out r with {least:.0%} of the synapses left, retrained: {told}.",
             )
         ]
@@ -72,10 +72,13 @@ def _course(axis: Any, found: PrunedBeside, asked: tuple[str, str, str, str], co
     """Draw a measure over density: the median over seeds, and where there are several their range."""
     kind, stage, name, column = asked
     values = np.array([found.of(kind, stage, name, density, column) for density in found.densities])
-    percent = 100 * np.array(found.densities)
-    axis.plot(percent, np.median(values, axis=1), "o", ls=LINES[stage], ms=3, color=colour)
+    there = np.isfinite(values).any(axis=1)  # what diverged has no point
+    if not there.any():
+        return
+    values, percent = values[there], 100 * np.array(found.densities)[there]
+    axis.plot(percent, np.nanmedian(values, axis=1), "o", ls=LINES[stage], ms=3, color=colour)
     if values.shape[1] > 1 and stage == "retrained":
-        axis.fill_between(percent, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.12, lw=0)
+        axis.fill_between(percent, np.nanmin(values, axis=1), np.nanmax(values, axis=1), color=colour, alpha=0.12, lw=0)
 
 
 def _nulls(axis: Any, found: PrunedBeside, kind: str) -> None:

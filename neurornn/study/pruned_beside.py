@@ -22,6 +22,12 @@ KINDS = ("track", "neurons")
 NAME = re.compile(r"(tracking|score|ceiling)_(track|neurons)_(cut|retrained)_(.+)_(\d+)")
 
 
+def _order(key: tuple[int, str, str, str, int]) -> tuple[object, ...]:
+    """Return what rows of a card are sorted by: as a study writes them, the densest first."""
+    seed, kind, stage, method, percent = key
+    return seed, KINDS.index(kind), STAGES.index(stage), method != "dense", method, -percent
+
+
 @dataclass(frozen=True, eq=False)
 class PrunedBeside:
     """How well pruned networks tell the units of a recording, held out.
@@ -154,10 +160,16 @@ class PrunedBeside:
         if not rows:
             must = "that of a claim about pruned networks beside a brain"
             _check.fail("PrunedBeside.from_card", "path", must, card.get("claim"), error=RecipeError)
+        known = {key[1:] for key in rows}
+        ways = {(method, percent) for _, _, method, percent in known}
+        for seed in card["seeds"]:  # what diverged in a seed has no number there
+            for kind, stage in {(kind, stage) for kind, stage, _, _ in known}:
+                for method, percent in ways:
+                    rows.setdefault((seed, kind, stage, method, percent), {})
         table = [
             {"seed": seed, "kind": kind, "stage": stage, "method": method, "asked": percent / 100, "draw": 0}
             | {column: numbers.get(column, float("nan")) for column in COLUMNS}
-            for (seed, kind, stage, method, percent), numbers in rows.items()
+            for (seed, kind, stage, method, percent), numbers in sorted(rows.items(), key=lambda row: _order(row[0]))
         ]
         middle = {kind: {name: float(np.median(v)) for name, v in one.items()} for kind, one in nulls.items() if one}
         return cls(pd.DataFrame(table), middle)

@@ -110,6 +110,9 @@ def test_a_table_comes_back_from_its_card_with_intervals(found: Findings, tmp_pa
     assert again.nulls["neurons"]["inputs alone"] == pytest.approx(
         found.parts["pruned"].nulls["neurons"]["inputs alone"]
     )
+    lost = {name: value for name, value in other.items() if name != "score_track_cut_lyapunov_30"}
+    path.write_text(json.dumps({"claim": "tiny", "seeds": [0, 1], "quantities": [dict(found.quantities), lost]}))
+    assert np.isnan(PrunedBeside.from_card(path).of("track", "cut", "lyapunov", 0.3)).tolist() == [False, True]
     for one in (again, found.parts["pruned"]):
         (figure,) = nr.figures(one)
         assert figure.svg and "random" in figure.alt
