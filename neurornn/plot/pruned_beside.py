@@ -45,6 +45,8 @@ def _(found: PrunedBeside) -> list[Figure]:
             axis.set(xscale="log", xlabel="synapses left (%)", ylabel=label)
             axis.set_xticks([100 * one for one in found.densities], [f"{100 * one:g}" for one in found.densities])
             axis.minorticks_off()
+            if column == "score":
+                axis.set_ylim(bottom=max(-0.1, axis.get_ylim()[0]))
             axis.invert_xaxis()
             panel(axis, letter, title)
         handles = [axes[0].plot([], [], color=colour, label=name)[0] for name, colour in colours.items()]
@@ -62,7 +64,8 @@ def _(found: PrunedBeside) -> list[Figure]:
                 title="What pruned networks tell of the neurons.",
                 caption=f"a, b: a network that learnt to track position, and never saw a neuron. c: a network each of "
                 f"whose units is a neuron, in laps held out. Dashed: as pruning left them; solid: trained some more, "
-                f"the dense one (black) alike. Thin lines: nulls. Networks that diverged have no point. {what.capitalize()}.",
+                f"the dense one (black) alike. Thin lines: nulls. What diverged has no point; below -0.1 nothing is "
+                f"drawn. {what.capitalize()}.",
                 alt=f"Held-out r with {least:.0%} of the synapses left, retrained: {told}.",
             )
         ]
