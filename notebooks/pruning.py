@@ -77,8 +77,8 @@ print(type(pruned.network.cell.wiring).__name__, round(pruned.density, 3), round
 #
 # The exact exponents of leaky integrate-and-fire potentials are $-1/\tau_i$, whatever the weights: comparing those says
 # nothing of what was cut. So the step `retime` compares spectra through the surrogate of training, averaged over eight
-# trials of noise, and moves the time constants until the largest exponent is no larger than it was and the rest lie near.
-# Where they cannot do both, the first comes first and the distance may grow.
+# trials of noise, and moves the time constants to where the spectra lie near; a largest exponent above the one before costs most.
+# So the distance may grow, and the largest exponent may stay above: ten candidates are few.
 
 # %%
 told = pruned.steps.set_index("quantity")["value"]

@@ -49,9 +49,9 @@ def retimed(
     r"""Return time constants of a Gamma law whose spectrum lies nearest to that of the network before.
 
     Centre and coefficient of variation are found by Bayesian optimisation; each unit keeps its rank, and equal units
-    stay equal, so that only their centre is looked for. The largest exponent must not be above that of the network
-    before. The time constants as they were are among the candidates, so
-    that the result is never farther away.
+    stay equal, so that only their centre is looked for. A largest exponent above
+    that of the network before costs most. The time constants as they were are among the candidates, so that the result
+    never costs more.
 
     Args:
         taus: as they were, ms.
