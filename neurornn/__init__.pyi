@@ -249,6 +249,7 @@ from .dynamics import connections as connections
 from .dynamics import continuum as continuum
 from .dynamics import fixed_points as fixed_points
 from .dynamics import flow_map as flow_map
+from .dynamics import linear_error as linear_error
 from .dynamics import lyapunov as lyapunov
 from .dynamics import modes as modes
 from .dynamics import portrait as portrait

@@ -21,6 +21,7 @@ from neurornn.dynamics.known import logistic as logistic
 from neurornn.dynamics.known import lorenz63 as lorenz63
 from neurornn.dynamics.known import rossler as rossler
 from neurornn.dynamics.linear import Modes as Modes
+from neurornn.dynamics.linear import linear_error as linear_error
 from neurornn.dynamics.linear import modes as modes
 from neurornn.dynamics.lyapunov import Lyapunov as Lyapunov
 from neurornn.dynamics.lyapunov import lyapunov as lyapunov

@@ -137,3 +137,65 @@ def modes(
         if not 1e-12 < gains[-1] < 1e12:
             break
     return Modes(values, right, left, jacobian, left @ by_input, np.array(gains), step.dt)
+
+
+def linear_error(
+    system: Network | AbstractCell | Map,
+    around: Float[Tensor, "point state"] | Float[np.ndarray, "point state"],
+    states: Float[Tensor, "sample state"],
+    inputs: Float[Tensor, "sample in"] | None = None,
+    held: Float[Tensor, " in"] | None = None,
+) -> float:
+    r"""Return which part of a network's motion is missed by the steps linearised about the nearest of some states.
+
+    $$\frac{\sum \lVert F(x, u) - F(x^*, u^*) - J (x - x^*) - J_u (u - u^*) \rVert^2}
+           {\sum \lVert F(x, u) - x \rVert^2}$$
+
+    0 where the network is linear; small where what its modes say is what it does. Above 1 the linear step is worse than
+    saying that nothing moves.
+
+    Args:
+        system: a network or cell, without its noise, or a map.
+        around: $x^*$, flat: fixed points, or the states of a continuum.
+        states: $x$, flat.
+        inputs: $u$ of each; 0 where absent.
+        held: $u^*$, the input that `around` belongs to; 0 where absent.
+
+    Raises:
+        ValueError: if sizes do not fit.
+
+    References:
+        Maheswaranathan et al. (2019), doi:10.48550/arXiv.1906.10720.
+
+    Example:
+        >>> import torch
+        >>> from neurornn import Map
+        >>> from neurornn.dynamics import linear_error
+        >>> x = torch.linspace(-1, 1, 21, dtype=torch.float64)[:, None]
+        >>> weak = Map(lambda s: torch.tanh(0.5 * s), 1)
+        >>> linear_error(weak, torch.zeros(1, 1), 0.1 * x) < 1e-5 < linear_error(weak, torch.zeros(1, 1), 3 * x)
+        True
+    """
+    step = as_map(system)
+    if step.refusal:
+        _check.fail("linear_error", "system", "a step without jumps", step.name, step.refusal)
+    centres, x = (torch.as_tensor(part, dtype=torch.float64) for part in (around, states))
+    for name, part in (("around", centres), ("states", x)):
+        if part.ndim != 2 or part.shape[1] != step.n_state or not len(part):
+            _check.fail("linear_error", name, f"of shape (sample, {step.n_state})", part)
+    u = x.new_zeros(len(x), step.n_in) if inputs is None else inputs.double()
+    rest = x.new_zeros(1, step.n_in) if held is None else held.double()[None]
+    if u.shape != (len(x), step.n_in) or rest.shape != (1, step.n_in):
+        _check.fail("linear_error", "inputs", f"of shape ({len(x)}, {step.n_in}), and `held` of ({step.n_in},)", u)
+    missed = moved = 0.0
+    nearest = torch.cdist(x, centres).argmin(dim=1)
+    with torch.no_grad():
+        for place in nearest.unique().tolist():
+            here, centre = nearest == place, centres[place : place + 1]
+            told = step(centre, rest) + (x[here] - centre) @ step.jacobian(centre, rest)[0].T
+            if step.n_in:
+                told = told + (u[here] - rest) @ step.input_jacobian(centre, rest)[0].T
+            after = step(x[here], u[here])
+            missed += float((after - told).square().sum())
+            moved += float((after - x[here]).square().sum())
+    return missed / moved if moved else float("nan")

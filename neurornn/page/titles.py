@@ -7,6 +7,7 @@ TITLES = {
     "beside": "Single units, brain beside model",
     "decoding": "What the population says",
     "compare": "Does the network predict the neurons?",
+    "pruned": "What is left of a pruned network",
     "agreement": "Networks beside the animal, by every metric",
     "topology": "Fixed points, network beside network",
     "distributions": "Single-unit statistics, brain against model",

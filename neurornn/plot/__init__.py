@@ -18,6 +18,7 @@ import neurornn.plot.neuron
 import neurornn.plot.oddball
 import neurornn.plot.predictive
 import neurornn.plot.probing
+import neurornn.plot.pruned_beside
 import neurornn.plot.pruned_networks
 import neurornn.plot.pruning
 import neurornn.plot.race

@@ -4,6 +4,9 @@ import networkx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+BATCHES = 20
+"""In how many goes connections come back: each is chosen for the mode that is the most localised then."""
+
 
 def betweenness(weights: Float[np.ndarray, "unit unit"]) -> Float[np.ndarray, " unit"]:
     r"""Return each unit's betweenness on the directed graph with distances $1/|w|$.
@@ -99,17 +102,20 @@ def spread_out_modes(
 
     Perturbation theory at first order: a connection $w_{ij}$ mixes the most localised mode $r$ (with left vector $l$)
     with the others in proportion to $|l_i^* w_{ij} r_j|$, so those of largest $|w_{ij}|\,|r_j|\,(1 - |r_i|^2)$ carry it
-    out of the units that it sits on.
+    out of the units that it sits on. The most localised mode is found anew after each batch.
+
+    Only units that are kept may be handed over: one without any connection is a mode of its own, the most localised
+    that there can be, and nothing brings it back.
 
     Args:
         mask: what is there, rows post-synaptic.
-        weights: as they would be.
+        weights: as they are where the mask is, and as they would come back elsewhere.
         possible: the connections that there were.
         n_added: how many come back.
     """
     before = localisation(np.where(mask, weights, 0.0))
     mask = mask.copy()
-    for part in np.array_split(np.arange(n_added), min(5, max(n_added, 1))):
+    for part in np.array_split(np.arange(n_added), min(BATCHES, max(n_added, 1))):
         vectors = np.abs(np.linalg.eig(np.where(mask, weights, 0.0))[1]) ** 2
         vectors /= vectors.sum(axis=0)
         sits = vectors[:, int(np.argmax((vectors**2).sum(axis=0)))]

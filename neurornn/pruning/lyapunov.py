@@ -50,9 +50,9 @@ class LyapunovNoisePruning(AbstractPruning):
        $l_{ij} = 1/\mathrm{mean}\{1/|\lambda_k| : k \in N(i) \cup N(j)\}$. Survivors are divided by $p_{ij}$, capped.
     2. Units of least betweenness centrality go.
     3. No unit is left without inputs or without targets, and all hang together; connections come back, to the density
-       that was asked for, where they spread out localised modes.
+       that was asked for, where they spread out localised modes. They come back with the weights that they had.
     4. Time constants are chosen anew (a Gamma law, by Bayesian optimisation) so that the Lyapunov spectrum is that of
-       the network before and its largest exponent no larger.
+       the network before and its largest exponent no larger. Equal ones stay equal.
 
     The paper leaves several of these points open (which exponents belong to a unit, what a harmonic mean of both signs
     is, when to stop): they are settings here, each step can be left out, and `Pruned.steps` says what each did.
@@ -63,14 +63,16 @@ class LyapunovNoisePruning(AbstractPruning):
     Args:
         covariance: where $C$ comes from.
         size: $m$: "weight", "exponent", "both", or "even" to leave step 1's scores out.
-        exponents: "leaks" (exact) or "measured" (of spiking units through their surrogate).
+        exponents: of units, for step 1: "leaks" (exact) or "measured" (of spiking units through their surrogate).
         units: part of the units that goes in step 2; 0 to leave it out.
         batches: in how many goes, betweenness being found anew after each.
         repair: whether step 3 mends what was cut off.
         delocalise: whether connections come back where they spread out modes; else those of highest score do.
         retime: whether to take step 4. It needs the extra `prune`.
+        compared: whose spectra it compares: "measured" or "leaks". The leaks of a spiking network know no weights: they
+            leave time constants nearly as they were, whatever pruning did.
         evaluations: spectra that it may compute, at most 50.
-        n_exponents: the largest exponents that are compared, where they are measured.
+        n_exponents: the largest exponents that are compared, where they are measured; 0 for all.
         inputs: what drives the network while exponents are measured; white noise on all inputs where absent. Shape
             `(trial, time, in)`.
         level: of that noise: what it moves a unit by, in its span.
@@ -104,6 +106,7 @@ class LyapunovNoisePruning(AbstractPruning):
     repair: bool = True
     delocalise: bool = True
     retime: bool = True
+    compared: Exponents | str = Exponents.MEASURED
     evaluations: int = 20
     n_exponents: int = 20
     inputs: Float[Tensor, "trial time in"] | None = field(default=None, repr=False)
@@ -117,12 +120,13 @@ class LyapunovNoisePruning(AbstractPruning):
         owner = "LyapunovNoisePruning"
         object.__setattr__(self, "size", member(owner, "size", Size, self.size))
         object.__setattr__(self, "exponents", member(owner, "exponents", Exponents, self.exponents))
+        object.__setattr__(self, "compared", member(owner, "compared", Exponents, self.compared))
         object.__setattr__(self, "diagonal", member(owner, "diagonal", SelfWeights, self.diagonal))
         object.__setattr__(self, "rescale", rescaling(owner, self.rescale, tuple(Rescale)))
         _check.fraction("LyapunovNoisePruning", "cap", self.cap)
         _check.fraction("LyapunovNoisePruning", "units", self.units)
         _check.count("LyapunovNoisePruning", "batches", self.batches)
-        _check.count("LyapunovNoisePruning", "n_exponents", self.n_exponents)
+        _check.count("LyapunovNoisePruning", "n_exponents", self.n_exponents, least=0)
         _check.count("LyapunovNoisePruning", "steps", self.steps, least=8)
         _check.positive("LyapunovNoisePruning", "level", self.level)
         if _check.count("LyapunovNoisePruning", "evaluations", self.evaluations) > MOST:
@@ -146,14 +150,21 @@ class LyapunovNoisePruning(AbstractPruning):
         steps += [("probabilities", "K", factor), ("probabilities", "drawn", float(mask.sum()))]
         units = self._units(network, dense, mask, steps)
         mask, possible = _only(mask, units), _only(dense.between, units)
+        survived = mask.copy()
         if len(units) < 2 or not possible.any():
             fix = "Let fewer units go."
             _check.fail("LyapunovNoisePruning", "units", "small enough to leave two connected ones", self.units, fix)
-        mask = self._edges(dense, mask, scores, possible, units, n_kept, steps)
         how = {"rescale": Rescale(self.rescale), "cap": self.cap, "diagonal": SelfWeights(self.diagonal)}
-        choice = finished(network, dense, mask, keep, steps, **how)
+        alone = finished(network, dense, survived, keep, [], **how).weights
+        mask = self._edges(np.where(survived, alone, dense.weights), mask, scores, possible, units, n_kept, steps)
+        choice = finished(network, dense, mask, keep, steps, back=mask & ~survived, **how)
         steps = list(choice.steps)
-        taus = self._taus(network, choice, units, whole, inputs, steps, streams[2]) if self.retime else None
+        taus = None
+        if self.retime:
+            compared = Exponents(self.compared)
+            if compared is not kind:
+                whole = spectrum_of(network, compared, inputs.double(), n_exponents=self.n_exponents)
+            taus = self._taus(network, choice, units, whole, inputs, steps, streams[2])
         return Choice(choice.weights, _only(choice.mask, units, itself=True), units, keep, taus, steps)
 
     def _scores(
@@ -195,7 +206,7 @@ class LyapunovNoisePruning(AbstractPruning):
 
     def _edges(
         self,
-        dense: Connected,
+        weights: np.ndarray,
         mask: np.ndarray,
         scores: np.ndarray,
         possible: np.ndarray,
@@ -203,9 +214,12 @@ class LyapunovNoisePruning(AbstractPruning):
         n_kept: int,
         steps: Told,
     ) -> np.ndarray:
-        """Return the mask with what must come back, and as many more as the density asks for."""
+        """Return the mask with what must come back, and as many more as the density asks for.
+
+        `weights` are those of survivors, and elsewhere those with which connections come back.
+        """
+        square = np.ix_(units, units)
         if self.repair:
-            square = np.ix_(units, units)
             inner, alone, joins = mended(mask[square], scores[square], possible[square])
             mask[square] = inner
             steps += [
@@ -214,7 +228,8 @@ class LyapunovNoisePruning(AbstractPruning):
             ]
         lacking = min(n_kept - int(mask.sum()), int((possible & ~mask).sum()))
         if lacking > 0 and self.delocalise:
-            mask, before, after = spread_out_modes(mask, dense.weights, possible, lacking)
+            inner, before, after = spread_out_modes(mask[square], weights[square], possible[square], lacking)
+            mask[square] = inner
             steps += [("delocalise", "localisation before", before), ("delocalise", "localisation after", after)]
         elif lacking > 0:
             worth = np.where(possible & ~mask, scores, -np.inf)
@@ -232,13 +247,10 @@ class LyapunovNoisePruning(AbstractPruning):
         steps: Told,
         generator: torch.Generator,
     ) -> np.ndarray:
-        """Return time constants with which the spectrum is nearest to the one before."""
-        kind = Exponents(self.exponents)
-        compared = (
-            Spectrum(whole.exponents[: self.n_exponents], whole.units, whole.label)
-            if kind is Exponents.MEASURED
-            else whole
-        )
+        """Return time constants with which the spectrum is nearest to `whole`, the one before."""
+        kind, compared = Exponents(self.compared), whole
+        if kind is Exponents.MEASURED and self.n_exponents:
+            compared = Spectrum(whole.exponents[: self.n_exponents], whole.units, whole.label)
 
         def spectrum(taus: np.ndarray) -> Spectrum:
             pruned = remade(network, units, choice.weights, choice.mask, taus)

@@ -152,11 +152,15 @@ def finished(
     rescale: Rescale,
     cap: float,
     diagonal: SelfWeights,
+    back: np.ndarray | None = None,
 ) -> Choice:
-    """Return the choice of the drawn connections `between` units, rescaled, with its diagonal."""
+    """Return the choice of the connections `between` units, rescaled, with its diagonal.
+
+    All were drawn but those in `back`.
+    """
     itself = np.eye(len(between), dtype=bool)
     mask = between | (itself & (dense.weights != 0))
-    weights, factor = survivors(dense.weights, mask, keep, rescale, cap)
+    weights, factor = survivors(dense.weights, mask, keep, rescale, cap, back)
     match = matches(network, dense.weights, diagonal)
     if match:
         weights = matched(weights, dense.weights)

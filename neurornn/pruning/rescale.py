@@ -31,6 +31,7 @@ def survivors(
     keep: Float[np.ndarray, "unit unit"] | None,
     how: Rescale,
     cap: float = 1.0,
+    back: Bool[np.ndarray, "unit unit"] | None = None,
 ) -> tuple[Float[np.ndarray, "unit unit"], float]:
     """Return the weights that `mask` leaves, rescaled, and the largest factor among them.
 
@@ -40,6 +41,8 @@ def survivors(
         keep: their probabilities.
         how: what they are multiplied by.
         cap: the quantile of one over the probability, for `CAPPED`.
+        back: connections that no draw kept and that came back all the same. They stand for no others, and so keep the
+            weight that they had under `FULL` and `CAPPED`.
     """
     left = np.where(mask, weights, 0.0)
     if how is Rescale.NONE:
@@ -53,6 +56,8 @@ def survivors(
     factors = np.where(there, 1 / np.where(there, keep, 1.0), 1.0)
     if how is Rescale.CAPPED and there.any():
         factors = np.minimum(factors, np.quantile(factors[there], cap))
+    if back is not None:
+        factors = np.where(back, 1.0, factors)
     return np.where(between, left * factors, left), float(factors[between].max(initial=1.0))
 
 

@@ -17,6 +17,9 @@ from neurornn.pruning.linear import time_constants_of
 TRANSIENT, ALIGN = 50, 50
 """Steps before a spectrum is measured: to come to the attractor, and for directions to turn."""
 
+TRIALS = 8
+"""Trials of white noise that a spectrum is averaged over: of one alone the largest exponent is known within 10/s."""
+
 
 class Exponents(Enum):
     r"""Which Lyapunov exponents are meant.
@@ -88,10 +91,10 @@ def by_unit(found: Lyapunov, n_units: int) -> Float[np.ndarray, " unit"]:
 
 
 def driving(network: Network, level: float, steps: int, seed: int) -> Float[Tensor, "trial time in"]:
-    """Return white noise on all inputs, strong enough to move a unit by `level` of its span: one trial of `steps`."""
+    """Return white noise on all inputs, strong enough to move a unit by `level` of its span: some trials of `steps`."""
     tau = float(time_constants_of(network).mean())
     size = level * (2 * tau / network.dt) ** 0.5
-    shape = (1, TRANSIENT + ALIGN + steps, network.n_in)
+    shape = (TRIALS, TRANSIENT + ALIGN + steps, network.n_in)
     return size * torch.randn(shape, generator=generator(seed), dtype=torch.float64)
 
 

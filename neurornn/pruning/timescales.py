@@ -48,9 +48,10 @@ def retimed(
 ) -> Retimed:
     r"""Return time constants of a Gamma law whose spectrum lies nearest to that of the network before.
 
-    Centre and coefficient of variation are found by Bayesian optimisation; each unit keeps its rank. The largest
-    exponent must not be above that of the network before. The time constants as they were are among the candidates, so
-    that the result is never farther away.
+    Centre and coefficient of variation are found by Bayesian optimisation; each unit keeps its rank, and equal units
+    stay equal, so that only their centre is looked for. A largest exponent above
+    that of the network before costs most. The time constants as they were are among the candidates, so that the result
+    never costs more.
 
     Args:
         taus: as they were, ms.
@@ -82,12 +83,15 @@ def retimed(
         tried.append((worth, apart, largest, candidate))
         return worth
 
-    def of_law(log_centre: float, cv: float) -> float:
-        return -cost(np.maximum(gamma.ppf(ranks, cv**-2, scale=np.exp(log_centre) * cv**2), floor))
+    def of_law(log_centre: float, cv: float = 0.0) -> float:
+        law = np.exp(log_centre) * (gamma.ppf(ranks, cv**-2, scale=cv**2) if cv else np.ones_like(ranks))
+        return -cost(np.maximum(law, floor))
 
     cost(taus)
     middle = float(np.log(taus.mean()))
-    bounds = {"log_centre": (middle - np.log(2), middle + np.log(2)), "cv": (0.05, 1.0)}
+    bounds = {"log_centre": (middle - np.log(2), middle + np.log(2))}
+    if not np.allclose(taus, taus[0]):
+        bounds["cv"] = (0.05, 1.0)
     optimiser = BayesianOptimization(of_law, bounds, random_state=seed, verbose=0, allow_duplicate_points=True)
     rest = max(0, evaluations - 1)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -35,7 +35,9 @@ from neurornn.study.novel import NovelArenaStudy as NovelArenaStudy
 from neurornn.study.oddball import OddballStudy as OddballStudy
 from neurornn.study.place_cell import PlaceCellStudy as PlaceCellStudy
 from neurornn.study.predictive import PredictiveStudy as PredictiveStudy
+from neurornn.study.pruned_beside import PrunedBeside as PrunedBeside
 from neurornn.study.pruning import PruningStudy as PruningStudy
+from neurornn.study.pruning_brain import BrainPruningStudy as BrainPruningStudy
 from neurornn.study.pruning_table import PruningTable as PruningTable
 from neurornn.study.quiet_lesion import QuietLesion as QuietLesion
 from neurornn.study.quiet_lesion import quiet_lesion as quiet_lesion

@@ -125,25 +125,12 @@ class ConstrainedStudy(AbstractStudy):
         whole = needs_recording("ConstrainedStudy", plan)
         trials = self.trials(whole)
         plan.say(f"{trials}")
-        role = np.arange(trials.n_trials) % 5
-        held, judge, teach = (np.flatnonzero(part) for part in (role == 2, role == 4, (role != 2) & (role != 4)))
-        cell = LeakyRate(
-            trials.n_inputs, trials.n_units, tau=self.tau, dt=self.dt, form="current", nonlinearity=self.nonlinearity,
-            seed=plan.seed,
-        )  # fmt: skip
+        teach, judge, held = roles(trials)
         seen = trials.select(held)
-        fits: dict[str, ConstrainedFit] = {}
-        predicted: dict[str, np.ndarray] = {}
-        for name, how in self.constraints.items():
-            plan.say(f"fitting by {name}")
-            fits[name] = fit_rates(
-                cell, trials, how, train=teach, validation=judge, seed=plan.seed, progress=plan.progress
-            )
-            made = fits[name].network.cell
-            assert isinstance(made, LeakyRate)
-            cell, predicted[name] = made, fits[name].predict(held)
+        fits = self.fitted(plan, trials, teach, judge)
+        predicted = {name: fit.predict(held) for name, fit in fits.items()}
         last = list(fits.values())[-1]
-        predicted["inputs alone"] = _from_inputs(trials, np.concatenate([teach, judge]), held)
+        predicted["inputs alone"] = from_inputs(trials, np.concatenate([teach, judge]), held)
         scores = {name: score_trials(seen.rates, one, last.null, trials.units) for name, one in predicted.items()}
         scores |= last.baselines(held)
         result = Constrained(fits, scores, predicted, seen, self._methods(trials, teach, judge, held))
@@ -155,6 +142,22 @@ class ConstrainedStudy(AbstractStudy):
         note = f"{trials.n_units} of {whole.n_units} units have {self.min_spikes} spikes in these laps."
         parts = {"constrained": result}
         return Findings(quantities, last, result.summary(), parts, (*plan.notes, note), plan.title)
+
+    def fitted(self, plan: Plan, trials: RateTrials, teach: np.ndarray, judge: np.ndarray) -> dict[str, ConstrainedFit]:
+        """Return the fit of each method, by name: each starts from the weights that the one before it found."""
+        cell = LeakyRate(
+            trials.n_inputs, trials.n_units, tau=self.tau, dt=self.dt, form="current", nonlinearity=self.nonlinearity,
+            seed=plan.seed,
+        )  # fmt: skip
+        told = {"train": teach, "validation": judge, "seed": plan.seed, "progress": plan.progress}
+        fits: dict[str, ConstrainedFit] = {}
+        for name, how in self.constraints.items():
+            plan.say(f"fitting by {name}")
+            fits[name] = fit_rates(cell, trials, how, **told)
+            made = fits[name].network.cell
+            assert isinstance(made, LeakyRate)
+            cell = made
+        return fits
 
     def trials(self, recording: Recording) -> RateTrials:
         """Return the laps of a recording: rates, and where the animal is as place inputs of both directions."""
@@ -197,7 +200,14 @@ class ConstrainedStudy(AbstractStudy):
         )
 
 
-def _from_inputs(trials: RateTrials, known: np.ndarray, held: np.ndarray) -> np.ndarray:
+def roles(trials: RateTrials) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which trials teach, which choose, and which are held out: of every five the last and the third."""
+    role = np.arange(trials.n_trials) % 5
+    teach, judge, held = (np.flatnonzero(part) for part in ((role != 2) & (role != 4), role == 4, role == 2))
+    return teach, judge, held
+
+
+def from_inputs(trials: RateTrials, known: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Return what ridge regression on the inputs of the same bin predicts of the held-out trials."""
     rates, inputs = (part[known].reshape(-1, part.shape[2]) for part in (trials.rates, trials.inputs))
     there = np.isfinite(rates).all(axis=1)

@@ -17,6 +17,7 @@ from neurornn.dynamics import (
     chaos,
     continuum,
     fixed_points,
+    linear_error,
     modes,
     portrait,
     visited_states,
@@ -39,6 +40,7 @@ class ContinuumStudy(AbstractStudy):
     - An input moves the state along by what its slow mode's left eigenvector says, $l_1^\top \partial F/\partial u$:
       random inputs of one step are given, and where the state comes to rest is held against that.
     - Drift with the input held, and the places where it rests.
+    - Which part of its motion in trials the linear steps about the manifold miss.
 
     Args:
         held: the input that is held, one number a channel; 0 everywhere where empty.
@@ -94,6 +96,7 @@ class ContinuumStudy(AbstractStudy):
             "untrained_largest": 1e3 * before.spectrum.largest,
             "share_untrained": _share(visited_states(network, drawn)[self._counted(drawn)]),
             "share_trained": _share(states),
+            "linear_error": self._linear_error(as_map(fit.network), found, visited, drawn, held),
         }
         names = ("score", "slow_tau", "next_tau", "along", "drift", "deposit_r", "stable")
         headline = pd.DataFrame({"quantity": names, "value": [quantities[name] for name in names]})
@@ -104,6 +107,11 @@ class ContinuumStudy(AbstractStudy):
         """Return which steps' states are taken."""
         assert trials.valid is not None
         return trials.epoch(self.epoch) & trials.valid if self.epoch else trials.valid
+
+    def _linear_error(self, step: Map, found: Continuum, visited: Tensor, trials: Trials, held: Tensor) -> float:
+        """Return the part of the motion in those steps that the linear steps about the manifold miss."""
+        counted = self._counted(trials)[:, 1:]
+        return linear_error(step, found.states, visited[:, :-1][counted], trials.inputs[:, 1:][counted], held)
 
     def _spread(self, trials: Trials) -> Tensor:
         """Return the standard deviation of each input in those steps."""

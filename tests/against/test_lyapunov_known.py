@@ -48,7 +48,7 @@ def spectrum(name: str, n: int, steps: int, transient: int, align: int, **settin
         ("lorenz63", {"dt": 0.02}, 500, 300, 2000, 400, 0.02),
         ("rossler", {"dt": 0.1}, 500, 300, 600, 400, 0.25),  # as far as so coarse steps go
         pytest.param("lorenz63", {}, 500, 4000, 5000, 1500, 0.005, marks=pytest.mark.slow),
-        pytest.param("rossler", {}, 300, 3000, 5000, 4000, 0.005, marks=pytest.mark.slow),
+        pytest.param("rossler", {"dt": 0.03}, 600, 8000, 2000, 3000, 0.005, marks=pytest.mark.slow),
     ],
 )
 def test_known_systems(

@@ -64,22 +64,30 @@ def test_with_the_matched_diagonal_the_guarantee_holds(
 
 @pytest.mark.slow
 def test_with_the_original_diagonal_excitation_makes_it_unstable() -> None:
-    a = dominant(1500, balanced=False, seed=0)
-    sparse, _ = pruned_matrix(a, epsilon=0.5, diagonal="original")
-    assert generalised(sparse, a)[0] < -2.0, "-7.13 in the independent implementation: no bound at all"
+    """No bound holds in any draw, and most are unstable: the independent implementation's -7.13 .. 2.18 is one such."""
+    ends = []
+    for seed in range(4):
+        a = dominant(1500, balanced=False, seed=seed)
+        sparse, _ = pruned_matrix(a, epsilon=0.5, diagonal="original", seed=seed + 1)
+        ends.append(generalised(sparse, a)[[0, -1]])
+    low, high = np.array(ends).T
+    assert ((low < 0.5) & (high > 1.5)).all()
+    assert np.median(low) < 0 and low.min() < -7.13 < low.max()
 
 
 @pytest.mark.slow
 def test_with_both_signs_the_original_diagonal_is_the_better_one() -> None:
-    a = dominant(1500, balanced=True, seed=0)
-    errors = {}
-    for rule in ("original", "matched"):
-        sparse, _ = pruned_matrix(a, epsilon=0.5, diagonal=rule)
-        values = generalised(sparse, a)
-        errors[rule] = float(np.abs(np.linalg.eigvalsh(sparse) / np.linalg.eigvalsh(a) - 1).max())
-        if rule == "original":
-            assert abs(values[0] - 0.901) < 0.03 and abs(values[-1] - 1.100) < 0.03
-    assert abs(errors["original"] - 0.038) < 0.015 and abs(errors["matched"] - 0.117) < 0.03
+    """The largest error of an eigenvalue is the maximum over 1500: medians over four draws are held beside it."""
+    errors: dict[str, list[float]] = {"original": [], "matched": []}
+    for seed in range(4):
+        a = dominant(1500, balanced=True, seed=seed)
+        for rule, found in errors.items():
+            sparse, _ = pruned_matrix(a, epsilon=0.5, diagonal=rule, seed=seed + 1)
+            found.append(float(np.abs(np.linalg.eigvalsh(sparse) / np.linalg.eigvalsh(a) - 1).max()))
+            if rule == "original":
+                values = generalised(sparse, a)
+                assert abs(values[0] - 0.901) < 0.03 and abs(values[-1] - 1.100) < 0.03
+    assert abs(np.median(errors["original"]) - 0.038) < 0.015 and abs(np.median(errors["matched"]) - 0.117) < 0.03
 
 
 def test_excitation_alone_is_matched_by_itself_and_a_balance_is_not() -> None:

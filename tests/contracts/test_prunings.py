@@ -31,7 +31,7 @@ METHODS: dict[str, Callable[[], nr.AbstractPruning]] = {
     "noise simulated": lambda: nr.NoisePruning(nr.SimulatedCovariance(frames=5, progress=False), rescale="full"),
     "noise shuffled": lambda: nr.NoisePruning(shuffled=True),
     "noise by weight": lambda: nr.NoisePruning(score="weight", rescale="none"),
-    "lyapunov": lambda: nr.LyapunovNoisePruning(evaluations=2),
+    "lyapunov": lambda: nr.LyapunovNoisePruning(evaluations=2, steps=10, n_exponents=3),
     "lyapunov bare": lambda: nr.LyapunovNoisePruning(size="even", units=0.0, repair=False, retime=False),
 }
 RETIMED = {"lyapunov"}

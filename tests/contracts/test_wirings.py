@@ -151,6 +151,25 @@ def test_dale_is_balanced_and_has_no_outlier(excitatory: float, density: float |
         assert float(naive[0] / naive[4]) > 3.0, "without balance there is an outlier: the test can fail"
 
 
+def test_a_masked_product_of_low_rank_is_formally_of_full_rank_and_its_factors_alone_learn() -> None:
+    r"""Tumma et al. (2023): $W = (W_1 W_2) \circ M$ from the leading singular vectors of initial weights.
+
+    A mask makes it full rank, with few outliers above a bulk (Herbert & Ostojic 2022): factor rank and spectrum differ.
+    """
+    n, rank = 60, 3
+    left, sizes, right = torch.linalg.svd(Dense(n, seed=1)().detach().double(), full_matrices=False)
+    start = (left[:, :rank] * sizes[:rank]) @ right[:rank]
+    inner = LowRank(n, rank=rank).double()
+    inner.fill(start)
+    there = torch.rand(n, n, generator=generator(2)) < 0.3
+    wiring = Masked(inner, there)
+    torch.testing.assert_close(wiring(), torch.where(there, start, 0.0), rtol=1e-9, atol=1e-12)
+    assert int(torch.linalg.matrix_rank(inner())) == rank and int(torch.linalg.matrix_rank(wiring())) > 0.8 * n
+    assert sorted(p.shape for p in wiring.parameters()) == [(n, rank), (n, rank)]
+    values = torch.linalg.svdvals(wiring())
+    assert values[rank - 1] > 1.1 * values[rank], "as many outliers as the factors have columns"
+
+
 def test_dale_of_low_rank_keeps_the_rank_of_its_magnitudes_balanced() -> None:
     weights = Dale(LowRank(80, rank=1, seed=1))().detach().double()
     assert float((weights.sum(1) / weights.abs().sum(1)).abs().max()) < 1e-5

@@ -25,7 +25,7 @@ from neurornn import (
     portrait,
     visited_states,
 )
-from neurornn.dynamics import FixedPoints, as_map, flat, periods, time_constants
+from neurornn.dynamics import FixedPoints, as_map, flat, linear_error, periods, time_constants
 from tests.tolerances import EXACT, FLOAT64
 
 QUICK = Search(n_seeds=60, adam_steps=300)
@@ -116,6 +116,17 @@ def test_a_chain_amplifies_although_every_mode_decays() -> None:
     np.testing.assert_allclose(found.amplification[3], np.linalg.norm(np.linalg.matrix_power(chain.numpy(), 3), 2))
 
 
+def test_the_linear_error_is_nothing_where_all_is_linear_and_grows_as_the_cube_of_the_distance() -> None:
+    w, b = 0.9 * drawn(4, 4, seed=2) / 2, drawn(4, 2, seed=3)
+    x, u = drawn(200, 4, seed=4), drawn(200, 2, seed=5)
+    assert linear_error(Map(lambda s, v: s @ w.T + v @ b.T, 4, 2), drawn(3, 4), x, u, drawn(2, seed=6)) < 1e-28
+    curved = Map(lambda s, v: torch.tanh(s @ w.T + v @ b.T), 4, 2)
+    near, nearer = (linear_error(curved, torch.zeros(1, 4), size * x, size * u) for size in (0.02, 0.01))
+    assert abs(near / nearer - 16) < 0.5  # the missed part is of third order, and squared over what is of first
+    many = linear_error(curved, x[:100], x, u)
+    assert many < linear_error(curved, torch.zeros(1, 4), x, u), "about nearer places less is missed"
+
+
 def test_time_constants_and_periods() -> None:
     np.testing.assert_allclose(time_constants(np.array([math.exp(-0.1), 1.0]), 2.0), [20.0, math.inf])
     np.testing.assert_allclose(periods(np.array([1j, 1.0]), 2.0), [8.0, math.inf])
@@ -153,6 +164,64 @@ def test_a_leaking_line_drifts_to_its_middle() -> None:
     slope = np.polyfit(where, found.drift, 1)[0]
     np.testing.assert_allclose(slope, -0.01 / 0.010, rtol=0.02)  # per second: 1 % a step of 10 ms
     np.testing.assert_allclose(found.time_constants[:, 0], -10 / math.log(0.99), rtol=1e-6)
+
+
+def gated_line(name: str) -> tuple[Network, float]:
+    """A gated cell whose first unit forgets hardly anything: a line of slow states, and the modulus of its mode.
+
+    No unit hears another. A GRU's unit keeps the part z of what it held, an LSTM's the part f; their input adds to it.
+    """
+    made = (GRU if name == "GRU" else LSTM)(1, 6, dt=10.0, seed=3)
+    keeps = torch.full((6,), -1.0)
+    keeps[0] = 8.0
+    gates = {"GRU": (torch.zeros(6), keeps, torch.zeros(6)), "LSTM": (torch.zeros(6), keeps, torch.zeros(6), keeps * 0)}
+    with torch.no_grad():
+        made.w_rec.zero_()
+        made.w_in[: -6 if name == "GRU" else 12].zero_()  # inputs reach the content alone, not the gates
+        if name == "LSTM":
+            made.w_in[18:].zero_()
+        made.b_in.copy_(torch.cat(gates[name]))
+        made.b_rec.zero_()
+    return Network(made, 1), float(torch.sigmoid(torch.tensor(8.0, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])
+def test_a_gate_that_holds_makes_a_line_with_the_time_constant_of_the_gate(name: str) -> None:
+    r"""The slow mode's modulus is the gate's own value, and an input moves the state by what reaches its content.
+
+    Of a GRU that is $(1 - z)\,W_n x$; of an LSTM $i\,W_g x$ of the memory, with $i = 1/2$.
+    """
+    network, kept = gated_line(name)
+    step = as_map(network)
+    visited = drawn(300, step.n_state, seed=4)
+    visited[:, 6:] *= 0.5  # an LSTM's memories, where tanh is not flat
+    found = continuum(network, visited, torch.zeros(1), settle=300.0, n_samples=20)
+    assert found.kind == "line" and found.along.min() > 0.99
+    np.testing.assert_allclose(np.abs(found.eigenvalues[:, 0]), kept, rtol=1e-6)
+    np.testing.assert_allclose(found.time_constants[:, 0], -10.0 / math.log(kept), rtol=1e-3)
+    assert found.time_constants[:, 1].max() < 50.0
+    weight = float(network.cell.w_in.detach()[-6 if name == "GRU" else 12, 0])  # type: ignore[union-attr,index]
+    into = {"GRU": (1 - kept) * weight, "LSTM": 0.5 * weight}[name]
+    # What is moved along the line, by its own measure: in an LSTM what is sent goes along with what is held.
+    steep = np.abs(found.tangent[:, 0 if name == "GRU" else 6])
+    np.testing.assert_allclose(np.abs(found.deposits[:, 0]) * found.stretch * steep, abs(into), rtol=2e-2)
+    held = fixed_points(network, visited, search=QUICK, progress=False)
+    assert len(held.states) == 1 and held.stable.all(), "it leaks: slow all along, at rest in one place alone"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("name", CELLS)
+def test_on_a_gpu_the_same_points_are_found(name: str) -> None:
+    network = Network(CELLS[name](), 3)
+    visited, inputs = drawn(40, as_map(network).n_state), 0.5 * drawn(2, 2, seed=1)
+    here = fixed_points(network, visited, inputs, search=QUICK, progress=False)
+    there = fixed_points(network.to("cuda"), visited.to("cuda"), inputs.to("cuda"), search=QUICK, progress=False)
+    assert there.counts == here.counts and (there.index_sums == here.index_sums).all()
+    for c in range(2):
+        one, other = (found.states[found.conditions == c] for found in (here, there))
+        nearest = np.linalg.norm(one[:, None] - other[None], axis=-1).min(axis=1)
+        np.testing.assert_allclose(nearest, 0, atol=1e-8)
 
 
 def circle(n_rests: int, pull: float = 0.02) -> Map:
@@ -237,6 +306,12 @@ def test_everything_can_be_drawn() -> None:
         ),
         (lambda n: modes(n, drawn(3)), r"modes: `state` must be of shape \(8,\)"),
         (lambda n: modes(n, drawn(8), drawn(5)), r"modes: `inputs` must be of shape \(2,\)"),
+        (lambda n: linear_error(n, drawn(2, 3), drawn(5, 8)), r"linear_error: `around` must be of shape \(sample, 8\)"),
+        (lambda n: linear_error(n, drawn(2, 8), drawn(5, 3)), r"linear_error: `states` must be of shape \(sample, 8\)"),
+        (
+            lambda n: linear_error(n, drawn(2, 8), drawn(5, 8), drawn(5, 1)),
+            r"linear_error: `inputs` must be of shape \(5, 2\), and `held` of \(2,\)",
+        ),
         (lambda n: modes(n, drawn(8), n_steps=0), r"modes: `n_steps` must be a whole number"),
         (lambda n: continuum(n, drawn(50, 3), settle=1.0), r"continuum: `visited` must be of shape \(sample, 8\)"),
         (lambda n: continuum(n, drawn(50, 8), settle=0.0), r"continuum: `settle` must be a finite number above 0"),

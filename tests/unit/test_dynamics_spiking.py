@@ -22,7 +22,7 @@ from neurornn import (
     lyapunov,
     modes,
 )
-from neurornn.dynamics import as_map, continuum, rate_map
+from neurornn.dynamics import as_map, continuum, linear_error, rate_map
 from neurornn.dynamics.rates import _passage
 from tests.tolerances import CHANCE
 
@@ -75,6 +75,7 @@ def test_a_step_that_jumps_has_no_fixed_points_to_look_for(cell) -> None:
     for call, owner in (
         (lambda: fixed_points(cell, states), "fixed_points"),
         (lambda: modes(cell, states[0]), "modes"),
+        (lambda: linear_error(cell, states, states), "linear_error"),
         (lambda: continuum(cell, states, settle=5.0), "continuum"),
     ):
         with pytest.raises(ValueError, match=f"{owner}: `system` must be a step without jumps; got .*rate_map"):

@@ -115,16 +115,70 @@ def test_time_constants_come_back_to_the_spectrum_that_they_were_taken_from() ->
         return Spectrum(np.sort(-1 / taus)[::-1], -1 / taus, "leaks")
 
     dense = spectrum(np.maximum(law, 1.0))
-    found = retimed(np.full(400, 20.0), spectrum, dense, floor=1.0, evaluations=20, seed=0)
+    found = retimed(np.linspace(19.0, 21.0, 400), spectrum, dense, floor=1.0, evaluations=20, seed=0)
     assert found.evaluations == 20 and found.after < 0.35 * found.before
     assert abs(found.taus.mean() - law.mean()) < 5.0
     assert found.largest <= dense.exponents[0] + 0.1 * abs(dense.exponents[0])
 
 
+def test_equal_time_constants_stay_equal() -> None:
+    """The control of equal ones would be none if this step made them unequal; their centre is still looked for."""
+
+    def spectrum(taus: np.ndarray) -> Spectrum:
+        return Spectrum(np.sort(-1 / taus)[::-1], -1 / taus, "leaks")
+
+    found = retimed(np.full(50, 20.0), spectrum, spectrum(np.full(60, 30.0)), floor=1.0, evaluations=15, seed=0)
+    np.testing.assert_allclose(found.taus, found.taus[0])
+    assert abs(found.taus[0] - 30.0) < 3.0 and found.after < 0.3 * found.before
+
+
+def test_time_constants_make_up_for_weights_where_measured_spectra_are_compared() -> None:
+    """Leaks know no weights, so that comparing them moves nothing here: all units are still there."""
+    wiring = nr.Sparse(nr.Dense(30, gain=0.9, seed=1), density=0.4, seed=1)
+    cell = nr.LeakyRate(1, 30, tau=nr.Gamma(60.0, 0.5, least=20.0), nonlinearity="tanh", dt=10.0, wiring=wiring)
+    how = {"units": 0.0, "delocalise": False, "evaluations": 8, "steps": 40, "n_exponents": 10, "rescale": "none"}
+    found = {}
+    for compared in ("leaks", "measured"):
+        pruned = nr.prune(nr.Network(cell, 1), nr.LyapunovNoisePruning(compared=compared, **how), density=0.2, seed=1)
+        told = pruned.steps.set_index("quantity")["value"]
+        before, after = (told[f"distance of the spectra {when} (1/ms)"] for when in ("before", "after"))
+        found[compared] = before, after
+    assert found["leaks"] == (0.0, 0.0)
+    assert found["measured"][1] < 0.8 * found["measured"][0]
+
+
+def test_connections_come_back_to_the_units_that_are_left_with_the_weights_they_had() -> None:
+    """Dropped units have modes of their own, the most localised of all: they must not draw connections anywhere."""
+    network = sparse_lif(60, seed=2)
+    dense = network.cell.wiring().detach().double().numpy()
+    how = nr.LyapunovNoisePruning(units=0.3, retime=False, rescale="full")
+    pruned = nr.prune(network, how, density=0.4, seed=3)
+    square = np.ix_(pruned.units, pruned.units)
+    now = pruned.network.cell.wiring().detach().double().numpy()
+    mask, w, keep = pruned.mask[square], dense[square], pruned.keep[square]
+    factor = np.divide(now, w, out=np.ones_like(w), where=mask)
+    between = mask & ~np.eye(len(mask), dtype=bool)
+    back = between & np.isclose(factor, 1) & (keep < 0.99)
+    told = pruned.steps.set_index("quantity")["value"]
+    assert back.sum() == told["connections brought back to reach it"] > 30
+    np.testing.assert_allclose(factor[between & ~back], 1 / keep[between & ~back], rtol=1e-5)
+    # What it says of localisation is of the units that are left, and better than bringing back any others.
+    np.testing.assert_allclose(told["localisation after"], localisation(np.where(between, now, 0.0)), rtol=1e-4)
+    possible = (w != 0) & ~np.eye(len(w), dtype=bool) & ~(between & ~back)
+    drawn = np.random.default_rng(0)
+    others = []
+    for _ in range(20):
+        one = np.where(between & ~back, now, 0.0)
+        chosen = drawn.choice(np.flatnonzero(possible), int(back.sum()), replace=False)
+        one.flat[chosen] = w.flat[chosen]
+        others.append(localisation(one))
+    assert told["localisation after"] < np.mean(others) < told["localisation before"]
+
+
 @pytest.mark.parametrize("exponents", ["leaks", "measured"])
 def test_every_step_is_told_and_can_be_left_out(exponents: str) -> None:
     network = sparse_lif()
-    few = {"exponents": exponents, "steps": 10, "n_exponents": 3}
+    few = {"exponents": exponents, "compared": exponents, "steps": 10, "n_exponents": 3}
     whole = nr.prune(network, nr.LyapunovNoisePruning(evaluations=3, **few), density=0.3, seed=1)
     assert set(whole.steps["step"]) >= {"covariance", "units", "repair", "delocalise", "retime", "rescale"}
     assert len(whole.units) == 16

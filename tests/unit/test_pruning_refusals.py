@@ -118,10 +118,11 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
         for name, value, must in [
             ("size", "length", "a member of Size; got 'length'"),
             ("exponents", "exact", "a member of Exponents; got 'exact'"),
+            ("compared", "exact", "a member of Exponents; got 'exact'"),
             ("cap", 2.0, r"a number in \[0, 1\]; got 2.0"),
             ("units", -0.1, r"a number in \[0, 1\]; got -0.1"),
             ("batches", 0, "a whole number, 1 or above; got 0"),
-            ("n_exponents", 0, "a whole number, 1 or above; got 0"),
+            ("n_exponents", -1, "a whole number, 0 or above; got -1"),
             ("steps", 3, "a whole number, 8 or above; got 3"),
             ("level", 0.0, "a finite number above 0; got 0.0"),
             ("evaluations", 51, "at most 50; got 51"),
