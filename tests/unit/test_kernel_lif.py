@@ -145,7 +145,7 @@ def leaves(given_: dict, names: tuple[str, ...]) -> list[Tensor]:
     found = []
     for name in names:
         value = given_[name]
-        found += [one for one in (value if isinstance(value, tuple) else (value,)) if one is not None]
+        found += [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, torch.Tensor)]
     return found
 
 
