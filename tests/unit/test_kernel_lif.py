@@ -133,7 +133,7 @@ def every(given_: dict, change) -> dict:
     found = {}
     for name, value in given_.items():
         if isinstance(value, Read):
-            found[name] = Read(*(change(one) for one in value))
+            found[name] = Read(change(value.weights), change(value.shift))
         elif isinstance(value, tuple):
             found[name] = tuple(change(one) for one in value)
         else:
