@@ -12,7 +12,11 @@ Step = Callable[[], object]
 
 
 def in_turns(steps: dict[str, Step], *, rounds: int, cpu_time: bool) -> dict[str, float]:
-    """Return each step's median, ms. The steps take turns, so that a noisy neighbour disturbs all alike."""
+    """Return each step's median, ms. The steps take turns, so that a noisy neighbour disturbs all alike.
+
+    In its turn a step is run twice and timed the second time, as within a training: what another one leaves behind,
+    cold caches and threads that still spin, is not its own.
+    """
     clock = time.process_time if cpu_time else time.perf_counter
     for step in steps.values():
         step()
@@ -20,6 +24,7 @@ def in_turns(steps: dict[str, Step], *, rounds: int, cpu_time: bool) -> dict[str
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
+            step()
             start = clock()
             step()
             taken[name].append(1e3 * (clock() - start))
