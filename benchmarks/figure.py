@@ -35,7 +35,9 @@ def speeds(rows: list[dict], shape: str) -> dict[str, float]:
 
 
 def draw(rows: list[dict], title: str, to: Path) -> None:
-    shapes = list(dict.fromkeys(row["shape"] for row in rows))
+    shapes = sorted(
+        dict.fromkeys(row["shape"] for row in rows), key=lambda shape: shape.split()[0]
+    )  # of a kind together
     figure, axes = plt.subplots(figsize=(11, 3.6), layout="constrained")
     labelled: set[str] = set()
     for place, shape in enumerate(shapes):
