@@ -1,11 +1,45 @@
-"""One number of a lesion beside those of its matched controls."""
+"""Numbers of a lesion beside those of its matched controls."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-LEAST = 199
-"""Controls that a p needs: with 199 the smallest is 0.005."""
+from neurornn import _check
+from neurornn.perturb.matching import LEAST
+
+
+@dataclass(frozen=True, eq=False)
+class AbstractBesideControls(ABC):
+    """A result whose numbers are held against those of matched controls.
+
+    Args:
+        table: one row a quantity, as `against` makes it.
+    """
+
+    table: pd.DataFrame
+
+    @property
+    @abstractmethod
+    def checklist(self) -> dict[str, str]:
+        """What this says to lines of the reviewer's checklist, by key."""
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a quantity."""
+        return self.table
+
+    def value(self, quantity: str, column: str = "lesion") -> float:
+        """Return one number of the table.
+
+        Raises:
+            ValueError: if there is no such row; the message names the near one.
+        """
+        known = dict(zip(self.table["quantity"].tolist(), self.table[column].tolist(), strict=True))
+        if quantity not in known:
+            _check.fail(type(self).__name__, "quantity", "in the table", quantity, _check.near(quantity, known))
+        return float(known[quantity])
 
 
 def against(quantity: str, intact: float, lesion: float, controls: Sequence[float]) -> dict[str, object]:

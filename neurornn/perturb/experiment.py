@@ -14,7 +14,7 @@ from neurornn.kernel import Noise
 from neurornn.network import Network, Perturbs
 from neurornn.perturb.base import AbstractPerturbation, Stack, Units, unit_tuple, within
 from neurornn.perturb.lesion import Silence
-from neurornn.perturb.matching import Controls, matched_controls, unit_features
+from neurornn.perturb.matching import Controls, check_controls, matched_controls, unit_features
 from neurornn.perturb.schedule import Always
 from neurornn.perturb.table import LesionTable
 from neurornn.task.base import AbstractTask
@@ -299,8 +299,7 @@ def dose_sets(n_units: int, doses: Sequence[float], draws: int, seed: int) -> pd
 
 
 def _check_sizes(controls: int, doses: Sequence[float], draws: int, chunk: int | None) -> None:
-    if _check.count("lesion", "controls", controls, least=0) and controls < 199:
-        _check.fail("lesion", "controls", "0, or 199 and above", controls, "With 199, the smallest p is 0.005.")
+    check_controls("lesion", controls)
     for dose in doses:
         _check.fraction("lesion", "doses", dose, "A dose is a fraction of the units.")
     _check.count("lesion", "draws", draws)

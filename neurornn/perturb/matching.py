@@ -14,6 +14,9 @@ from neurornn.network import Network, Run
 LARGE = 0.25
 """Standardised mean difference above which groups count as badly matched (Stuart 2010, doi:10.1214/09-STS313)."""
 
+LEAST = 199
+"""Control sets that a p needs: with 199 the smallest is 0.005."""
+
 NEAREST = 5
 """Of how many near units a control is drawn at least, so that there are many different sets."""
 
@@ -41,6 +44,12 @@ class Controls:
         """Return no controls for `units`."""
         return cls(np.empty((0, len(units)), dtype=np.int64), pd.DataFrame(), tuple(units), 0)
 
+    @property
+    def how(self) -> str:
+        """How they were drawn, in words."""
+        names = ", ".join(["number", *self.features.columns])
+        return "of the whole network" if self.overlap else f"matched on {names}"
+
     def frame(self) -> pd.DataFrame:
         """Return how well they match: for each feature the mean of the lesioned units and of the controls.
 
@@ -55,6 +64,13 @@ class Controls:
             gap = (lesioned - means.mean()) / spread if spread > 0 else 0.0
             rows.append({"feature": name, "lesion": lesioned, "control": means.mean(), "gap": gap})
         return pd.DataFrame(rows, columns=["feature", "lesion", "control", "gap"])
+
+
+def check_controls(owner: str, controls: int) -> None:
+    """Refuse a number of control sets that is neither 0 nor enough for a p."""
+    if _check.count(owner, "controls", controls, least=0) and controls < LEAST:
+        must, fix = f"0, or {LEAST} and above", f"With {LEAST}, the smallest p is {1 / (LEAST + 1):g}."
+        _check.fail(owner, "controls", must, controls, fix)
 
 
 def unit_features(network: Network, run: Run, counted: Float[np.ndarray, "trial time"]) -> pd.DataFrame:

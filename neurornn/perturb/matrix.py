@@ -11,7 +11,7 @@ from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, withi
 from neurornn.perturb.clusters import task_column
 from neurornn.perturb.experiment import Fitted, like_network, named, paired_scores, shared_noise
 from neurornn.perturb.lesion import Silence
-from neurornn.perturb.matching import matched_controls, unit_features
+from neurornn.perturb.matching import LEAST, matched_controls, unit_features
 from neurornn.perturb.matrix_table import LesionMatrix
 from neurornn.trials import Trials
 
@@ -69,7 +69,7 @@ def lesion_matrix(
         within("lesion_matrix", units, network.n_units)
         if not units:
             _check.fail("lesion_matrix", f"groups[{name!r}]", "one unit or more", "none")
-    _check.count("lesion_matrix", "controls", controls, "With 199, the smallest p is 0.005.", least=199)
+    _check.count("lesion_matrix", "controls", controls, f"With {LEAST}, the smallest p is 0.005.", least=LEAST)
     given = trials if isinstance(trials, Trials) else task.sample(trials, generator=generator(seed))
     names = task_column("lesion_matrix", given, by)
     tasks = tuple(dict.fromkeys(sorted(names.tolist())))

@@ -14,7 +14,7 @@ from neurornn._types import generator
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
 from neurornn.perturb.experiment import Fitted, dose_sets, like_network, named, paired_measures, shared_noise
 from neurornn.perturb.lesion import Silence
-from neurornn.perturb.matching import matched_controls, unit_features
+from neurornn.perturb.matching import check_controls, matched_controls, unit_features
 from neurornn.perturb.replicates_table import LesionResults
 from neurornn.task.base import AbstractTask
 from neurornn.trials import Trials
@@ -94,9 +94,7 @@ class LesionExperiment:
             _check.fail("LesionExperiment", "lesions", "one or more", "none")
         if "score" in self.measures:
             _check.fail("LesionExperiment", "measures", "named otherwise than the task's own", "score")
-        if _check.count("LesionExperiment", "controls", self.controls, least=0) and self.controls < 199:
-            fix = "With 199, the smallest p is 0.005."
-            _check.fail("LesionExperiment", "controls", "0, or 199 and above", self.controls, fix)
+        check_controls("LesionExperiment", self.controls)
         for dose in self.doses:
             _check.fraction("LesionExperiment", "doses", dose, "A dose is a fraction of the units.")
         for name in ("draws", "trials"):

@@ -14,11 +14,11 @@ from neurornn import _check
 from neurornn._types import generator
 from neurornn.dynamics import FixedPoints, Lyapunov, Map, Search, as_map, fixed_points, lyapunov, visited_states
 from neurornn.network import Network, Perturbs
-from neurornn.perturb.against import against
+from neurornn.perturb.against import AbstractBesideControls, against
 from neurornn.perturb.base import AbstractPerturbation, Units, unit_tuple, within
 from neurornn.perturb.experiment import Fitted, like_network, named, shared_noise
 from neurornn.perturb.lesion import Silence
-from neurornn.perturb.matching import Controls, matched_controls, unit_features
+from neurornn.perturb.matching import Controls, check_controls, matched_controls, unit_features
 from neurornn.perturb.schedule import Always
 from neurornn.perturb.windows import windows
 from neurornn.study.courses import Course, course, release_of, runs_of
@@ -35,7 +35,7 @@ PATHS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class LesionDynamics:
+class LesionDynamics(AbstractBesideControls):
     """A network's dynamics before and after a lesion. Made by `lesion_dynamics`.
 
     Args:
@@ -55,7 +55,6 @@ class LesionDynamics:
         references: DOIs.
     """
 
-    table: pd.DataFrame
     courses: pd.DataFrame
     points: Mapping[str, FixedPoints]
     exponents: Mapping[str, Lyapunov]
@@ -65,21 +64,6 @@ class LesionDynamics:
     units: tuple[int, ...]
     methods: str
     references: tuple[str, ...] = ("10.1007/BF02289451", "10.1162/NECO_a_00409", "10.1007/BF02128236", "10.1101/214262")
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row a quantity."""
-        return self.table
-
-    def value(self, quantity: str, column: str = "lesion") -> float:
-        """Return one number of the table.
-
-        Raises:
-            ValueError: if there is no such row; the message names the near one.
-        """
-        known = dict(zip(self.table["quantity"].tolist(), self.table[column].tolist(), strict=True))
-        if quantity not in known:
-            _check.fail("LesionDynamics", "quantity", "in the table", quantity, _check.near(quantity, known))
-        return float(known[quantity])
 
     @property
     def checklist(self) -> dict[str, str]:
@@ -156,9 +140,7 @@ def lesion_dynamics(
     if not 0 < len(chosen) < network.n_units - 1:
         must = f"one or more, with two of {network.n_units} spared at least"
         _check.fail("lesion_dynamics", "units", must, f"{len(chosen)} units")
-    if _check.count("lesion_dynamics", "controls", controls, least=0) and controls < 199:
-        fix = "With 199, the smallest p is 0.005."
-        _check.fail("lesion_dynamics", "controls", "0, or 199 and above", controls, fix)
+    check_controls("lesion_dynamics", controls)
     _check.count("lesion_dynamics", "searched", searched, least=0)
     _check.count("lesion_dynamics", "n_exponents", n_exponents, least=0)
     _check.count("lesion_dynamics", "steps", steps, least=2)
@@ -337,12 +319,8 @@ def _methods(
         f"other half of the trials; speed; participation ratio over trials and steps."
     )
     if len(matched.sets):
-        how = (
-            "of the whole network"
-            if matched.overlap
-            else f"matched on {', '.join(['number', *matched.features.columns])}"
-        )
-        text += f" Null: {len(matched.sets)} random sets {how}; p = (1 + controls as far from their mean) / (R + 1)."
+        text += f" Null: {len(matched.sets)} random sets {matched.how};"
+        text += " p = (1 + controls as far from their mean) / (R + 1)."
     if points:
         text += f" Fixed points of the intact network, the lesioned one and {len(points) - 2} controls: "
         text += points["intact"].methods

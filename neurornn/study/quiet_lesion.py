@@ -11,11 +11,11 @@ from jaxtyping import Float
 
 from neurornn import _check
 from neurornn._types import generator
-from neurornn.perturb.against import against
+from neurornn.perturb.against import AbstractBesideControls, against
 from neurornn.perturb.base import AbstractPerturbation, Stack, Units, unit_tuple, within
 from neurornn.perturb.experiment import Fitted, chunk_size, like_network, named
 from neurornn.perturb.lesion import Silence
-from neurornn.perturb.matching import Controls, matched_controls, unit_features
+from neurornn.perturb.matching import Controls, check_controls, matched_controls, unit_features
 from neurornn.reactivation import code_extent
 from neurornn.statistics import histogram_divergence
 from neurornn.task.code import AbstractCode, VonMises
@@ -23,7 +23,7 @@ from neurornn.trials import Trials
 
 
 @dataclass(frozen=True, eq=False)
-class QuietLesion:
+class QuietLesion(AbstractBesideControls):
     """Quiescence without some units. Made by `quiet_lesion`.
 
     Args:
@@ -36,27 +36,11 @@ class QuietLesion:
         references: DOIs.
     """
 
-    table: pd.DataFrame
     runs: pd.DataFrame
     controls: Controls
     units: tuple[int, ...]
     methods: str
     references: tuple[str, ...] = ("10.48550/arXiv.2505.17003", "10.2202/1544-6115.1585")
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row a quantity."""
-        return self.table
-
-    def value(self, quantity: str, column: str = "lesion") -> float:
-        """Return one number of the table.
-
-        Raises:
-            ValueError: if there is no such row; the message names the near one.
-        """
-        known = dict(zip(self.table["quantity"].tolist(), self.table[column].tolist(), strict=True))
-        if quantity not in known:
-            _check.fail("QuietLesion", "quantity", "in the table", quantity, _check.near(quantity, known))
-        return float(known[quantity])
 
     @property
     def checklist(self) -> dict[str, str]:
@@ -120,8 +104,7 @@ def quiet_lesion(
     within("quiet_lesion", chosen, network.n_units)
     if not chosen:
         _check.fail("quiet_lesion", "units", "one unit or more", "none")
-    if _check.count("quiet_lesion", "controls", controls, least=0) and controls < 199:
-        _check.fail("quiet_lesion", "controls", "0, or 199 and above", controls, "With 199, the smallest p is 0.005.")
+    check_controls("quiet_lesion", controls)
     if _check.count("quiet_lesion", "discard", discard, least=0) > _check.count("quiet_lesion", "steps", steps) - 2:
         _check.fail("quiet_lesion", "discard", f"at most {steps - 2}, so that 2 of {steps} steps are left", discard)
     _check.not_negative("quiet_lesion", "noise_factor", noise_factor)
@@ -159,9 +142,9 @@ def quiet_lesion(
     runs.insert(1, "draw", [0, 0, *range(len(matched.sets))])
     null = rows[2:]
     table = [against(name, rows[0][name], rows[1][name], [one[name] for one in null]) for name in rows[0]]
-    names = ", ".join(["number", *matched.features.columns])
-    how = "of the whole network" if matched.overlap else f"matched on {names}"
-    beside = f" Null: {len(null)} random sets {how}; two-sided p = (1 + controls as far) / (R + 1)." if null else ""
+    beside = (
+        f" Null: {len(null)} random sets {matched.how}; two-sided p = (1 + controls as far) / (R + 1)." if null else ""
+    )
     methods = (
         f"{named(perturbation(chosen))} of {len(chosen)} of {network.n_units} units in quiescence: {trials} trials of "
         f"{steps} steps without input ({discard} discarded), noise {noise_factor:.3g} times that of the network, the "
