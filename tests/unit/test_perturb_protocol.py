@@ -1,13 +1,12 @@
 """Stimulation as an experiment: windows as epochs, held-out stimulated trials, relearning, dynamics under a lesion."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor
 
 from neurornn._types import generator
 from neurornn.bridge.neo import from_neo, to_neo
@@ -33,46 +32,16 @@ from neurornn.perturb import (
 )
 from neurornn.recording import Recording
 from neurornn.study import stimulation_test
-from neurornn.task.base import AbstractTask
-from neurornn.trials import Trials
-
-
-@dataclass(frozen=True)
-class Drift(AbstractTask):
-    """Say what a wandering input is; an animal's trials are followed by their number, which draws the input."""
-
-    dt: float = 10.0
-    score_name: str = "mean squared distance"
-    higher_is_better: bool = False
-
-    @property
-    def n_in(self) -> int:
-        return 2
-
-    @property
-    def n_out(self) -> int:
-        return 1
-
-    def sample(self, n_trials: int, *, generator: torch.Generator) -> Trials:
-        inputs = torch.randn(n_trials, 30, 2, generator=generator).cumsum(1) / 3
-        edges = {"early": torch.tensor([[0, 10]]), "late": torch.tensor([[10, 30]])}
-        epochs = {name: edge.expand(n_trials, 2) for name, edge in edges.items()}
-        return Trials(inputs, inputs[..., :1], torch.ones(n_trials, 30), dt=self.dt, epochs=epochs)
-
-    def score(self, trials: Trials, outputs: Tensor) -> Tensor:
-        return (outputs - trials.targets).square().mean((-2, -1))
-
-    def follow(self, recording: Recording) -> Trials:
-        return self.sample(len(recording.trials), generator=generator(5))
+from tests.wander import Wander
 
 
 def untrained(n: int = 16, seed: int = 0) -> Fit:
     network = Network(LeakyRate(2, n, tau=30.0, dt=10.0, nonlinearity="tanh", seed=seed), 1, seed=seed)
-    return Fit(network, Drift(), Objective(), {}, pd.DataFrame(), seed, {})
+    return Fit(network, Wander(), Objective(), {}, pd.DataFrame(), seed, {})
 
 
 def test_windows_are_what_the_schedule_says() -> None:
-    trials = Drift().sample(3, generator=generator(0))
+    trials = Wander().sample(3, generator=generator(0))
     acts = [
         Silence([0], Epoch("late")).during(trials),
         Current([1], 1.0, OnTrials([2], During(20.0, 60.0, ramp=10.0))),

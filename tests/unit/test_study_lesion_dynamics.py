@@ -1,13 +1,11 @@
 """Dynamics before and after a lesion, held against networks whose courses and resting places are known."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import ortho_group
-from torch import Tensor
 
 from neurornn.cell import LIF, AbstractCell, LeakyRate
 from neurornn.dynamics import Search
@@ -17,40 +15,15 @@ from neurornn.page.section import section
 from neurornn.perturb import AddNoise, Cut, During, Silence
 from neurornn.study import lesion_dynamics
 from neurornn.study.courses import course
-from neurornn.task.base import AbstractTask
-from neurornn.trials import Trials
+from tests.wander import Wander
 
 N, STEPS = 24, 40
-
-
-@dataclass(frozen=True)
-class Wander(AbstractTask):
-    """Say what a wandering input is."""
-
-    dt: float = 10.0
-    score_name: str = "mean squared distance"
-    higher_is_better: bool = False
-
-    @property
-    def n_in(self) -> int:
-        return 2
-
-    @property
-    def n_out(self) -> int:
-        return 1
-
-    def sample(self, n_trials: int, *, generator: torch.Generator) -> Trials:
-        inputs = torch.randn(n_trials, STEPS, 2, generator=generator).cumsum(1) / 3
-        return Trials(inputs, inputs[..., :1], torch.ones(n_trials, STEPS), dt=self.dt)
-
-    def score(self, trials: Trials, outputs: Tensor) -> Tensor:
-        return (outputs - trials.targets).square().mean((-2, -1))
 
 
 def fit_of(cell: AbstractCell) -> Fit:
     import pandas as pd
 
-    return Fit(Network(cell, 1).requires_grad_(False), Wander(), Objective(), {}, pd.DataFrame(), 0, {})
+    return Fit(Network(cell, 1).requires_grad_(False), Wander(n_steps=STEPS), Objective(), {}, pd.DataFrame(), 0, {})
 
 
 def switch() -> Fit:
