@@ -232,7 +232,7 @@ class BrainPruningStudy(AbstractStudy):
     def _methods(self, plan: Plan, whole: Comparison, n_held: int) -> str:
         names = ", ".join([*self.methods, "activity"])
         return (
-            f"Pruned by {names}, {self.draws} draws each where anything is drawn; retrained: {self.retrain} further "
+            f"Pruned by {names}, {self.draws} times each where anything is drawn; retrained: {self.retrain} further "
             f"steps of training, the dense network alike. Track: {whole.methods} Neurons: explained variance of "
             f"{n_held} held-out laps in which the network runs by itself; fitted once more by the last of its methods."
         )
@@ -274,7 +274,11 @@ def _headline(found: PrunedBeside) -> pd.DataFrame:
     for kind, title in titles.items():
         for asked in found.densities:
             columns[title(asked)] = {
-                name: " / ".join(f"{found.of(kind, stage, name, asked)[0]:.2f}" for stage in STAGES)
+                name: " / ".join(_said(found.of(kind, stage, name, asked)[0]) for stage in STAGES)
                 for name in ("dense", *found.pruned)
             }
     return pd.DataFrame(columns)
+
+
+def _said(score: float) -> str:
+    return f"{score:.2f}" if np.isfinite(score) else "diverged"
