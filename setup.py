@@ -12,7 +12,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 NATIVE = Path("neurornn/kernel/native")
-FRONT = NATIVE / "dispatch.c"
+ONCE = [str(NATIVE / name) for name in ("dispatch.c", "threads.c")]  # the rest is made for each instruction set
 COMMON = ["-std=c11", "-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi"]
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512"]
 SETS = {"portable": [], "avx2": ["-mavx2", "-mfma"], "avx512": AVX512}
@@ -37,7 +37,7 @@ class BuildKernels(build_ext):
         made = []
         for name, flags in SETS.items():
             if x86 or name == "portable":
-                sources = [str(path) for path in sorted(NATIVE.glob("*.c")) if path != FRONT]
+                sources = [path for path in map(str, sorted(NATIVE.glob("*.c"))) if path not in ONCE]
                 made += self._variant(name, flags, sources)
         if x86 and platform.system() == "Linux":
             try:
@@ -45,7 +45,7 @@ class BuildKernels(build_ext):
                 front.append("-DNEURORNN_AMX")
             except CompileError as reason:
                 self.warn(f"this compiler does not know the matrix unit ({reason}); the kernels do without it")
-        made += self.compiler.compile([str(FRONT)], output_dir=self.build_temp, extra_postargs=[*COMMON, *front])
+        made += self.compiler.compile(ONCE, output_dir=self.build_temp, extra_postargs=[*COMMON, *front])
         self.compiler.link_shared_object(made, self.get_ext_fullpath(ext.name), extra_postargs=["-pthread", "-lm"])
 
     def _variant(self, name: str, flags: list[str], sources: list[str]) -> list[str]:

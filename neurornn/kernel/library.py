@@ -77,8 +77,18 @@ def library() -> ctypes.CDLL | None:
             found = ctypes.CDLL(str(path))
             sizes = [ctypes.sizeof(table) for table in (Drawn, Leaky, Lif)]
             if found.neurornn_layout() == 1000000 * sizes[0] + 1000 * sizes[1] + sizes[2]:
+                found.neurornn_team(team())
                 return found
     return None
+
+
+def team() -> ctypes.c_void_p | None:
+    """Return where torch's own threads are set to work (OpenMP's entry), or `None` where torch has no such threads."""
+    try:
+        torchs = ctypes.CDLL(torch._C.__file__)  # loaded already; a name is looked up in what it was linked with, too
+        return ctypes.cast(torchs.GOMP_parallel, ctypes.c_void_p)
+    except (AttributeError, OSError):
+        return None
 
 
 @cache

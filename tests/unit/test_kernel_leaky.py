@@ -1,8 +1,6 @@
 """Whole-sequence kernels of leaky rate units: the plain loop's numbers, in every backend."""
 
 import inspect
-import multiprocessing
-import threading
 
 import pytest
 import torch
@@ -258,47 +256,6 @@ def test_transforms_see_the_loop() -> None:
     direction = torch.ones(3, 6)
     moved = torch.func.jvp(last, (cell.initial(3)[0],), (direction,))[1]
     torch.testing.assert_close(torch.einsum("buvw,vw->bu", jacobian, direction), moved)
-
-
-def run_once(seed: int = 0) -> Tensor:
-    cell = LeakyRate(3, 40, tau=50.0, dt=20.0)
-    x = torch.randn(30, 25, 3, generator=generator(seed))
-    activity, _ = cell.rollout(x, cell.initial(30))
-    activity.square().mean().backward()
-    grad = cell.w_in.grad
-    assert grad is not None
-    return grad
-
-
-def test_python_threads_do_not_meet() -> None:
-    wanted = [run_once(seed) for seed in range(4)]
-    got: dict[int, list[Tensor]] = {}
-
-    def work(seed: int) -> None:
-        got[seed] = [run_once(seed) for _ in range(10)]
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(torch.equal(one, wanted[seed]) for seed in range(4) for one in got[seed])
-
-
-def _child(queue) -> None:
-    queue.put(float(run_once().sum()))
-
-
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the point of the test
-def test_a_fork_goes_on() -> None:
-    wanted = float(run_once().sum())
-    context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
-    child = context.Process(target=_child, args=(queue,))
-    child.start()
-    child.join(60)
-    assert child.exitcode == 0
-    assert queue.get() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_no_graph_keeps_nothing() -> None:

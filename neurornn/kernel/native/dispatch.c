@@ -5,6 +5,7 @@
 #include "drawn.h"
 #include "leaky.h"
 #include "lif.h"
+#include "threads.h"
 
 #if defined(NEURORNN_AMX)
 #include <cpuid.h>
@@ -70,6 +71,8 @@ PUBLIC int neurornn_best(void) {
 PUBLIC int neurornn_layout(void) {
     return (int)(1000000 * sizeof(struct drawn) + 1000 * sizeof(struct leaky) + sizeof(struct lif));
 }
+
+PUBLIC void neurornn_team(void *entry) { use_team(entry); }
 
 #if defined(NEURORNN_AMX)
 #define CHOOSE_AMX(NAME)                                                                                          \

@@ -1,8 +1,7 @@
-/* Threads that live for one call: nothing is left behind for a fork to inherit, and no idle thread spins. */
+/* How the trials of a call are dealt out to threads, and how each of these treats numbers next to zero. */
 #ifndef NEURORNN_THREADS_H
 #define NEURORNN_THREADS_H
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #if defined(__x86_64__)
@@ -18,33 +17,11 @@ static inline int64_t shares_of(int64_t threads, int64_t trials) {
     return threads < 1 ? 1 : threads < most ? threads : most;
 }
 
-struct task {
-    void (*work)(void *);
-    void *share;
-};
+/* Run `work` on each of `n` shares of `size` bytes, and return when all are done. */
+void on_threads(void (*work)(void *), void *shares, size_t size, int n);
 
-static void *start_task(void *of) {
-    struct task *task = of;
-    task->work(task->share);
-    return 0;
-}
-
-/* Run `work` on each of `n` shares, one on the calling thread. A thread that cannot be started is no error: its share
-   is done here. */
-static void on_threads(void (*work)(void *), void *shares, size_t size, int n) {
-    pthread_t threads[MOST_THREADS];
-    struct task tasks[MOST_THREADS];
-    char started[MOST_THREADS];
-    for (int i = 1; i < n; i++) {
-        tasks[i] = (struct task){work, (char *)shares + (size_t)i * size};
-        started[i] = pthread_create(&threads[i], 0, start_task, &tasks[i]) == 0;
-    }
-    work(shares);
-    for (int i = 1; i < n; i++) {
-        if (started[i]) pthread_join(threads[i], 0);
-        else work(tasks[i].share);
-    }
-}
+/* The entry of an OpenMP library by which on_threads is to work from now on (see threads.c); null for none. */
+void use_team(void *entry);
 
 /* States that decay towards zero end as denormal numbers, on which arithmetic is up to a hundred times slower. They are
    taken as zero while a kernel runs, and the caller's setting is put back. */
