@@ -143,7 +143,7 @@ def step_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Step:
     """Return one training step of `model` as a call without arguments; on a GPU one that can be captured."""
     there = inputs.is_cuda
     # So slow that the rate stays what it is.
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-6, capturable=there, fused=there)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-6, capturable=there, fused=True)
 
     def step() -> None:
         optimiser.zero_grad()

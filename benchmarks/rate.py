@@ -80,7 +80,7 @@ class TimeFirst(nn.Module):
 def step_of(model: nn.Module, inputs: Tensor, targets: Tensor, backend: str) -> Step:
     """Return one training step of `model` as a call without arguments; on a GPU one that can be captured."""
     there = inputs.is_cuda
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, capturable=there, fused=there)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, capturable=there, fused=True)
 
     def step() -> None:
         os.environ["NEURORNN_BACKEND"] = backend

@@ -34,7 +34,8 @@ class Flat:
 def flattened(x: Tensor, state: State, noise: Tensor | None) -> Flat:
     """Return input, state and noise, broadcast against each other and flattened."""
     drives = [x] if noise is None else [x, noise]
-    sides = torch.broadcast_shapes(*(part.shape[:-1] for part in state), *(one.shape[:-2] for one in drives))
+    leading = {*(part.shape[:-1] for part in state), *(one.shape[:-2] for one in drives)}
+    sides = torch.broadcast_shapes(*leading) if len(leading) > 1 else leading.pop()  # the former takes its time
     n_trials = math.prod(sides)
 
     def flat(one: Tensor, kept: int) -> Tensor:

@@ -47,8 +47,9 @@ class Adam(AbstractOptimiser):
 
     def build(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
         betas, given = (self.beta1, self.beta2), list(parameters)
-        # On a GPU one kernel for all parameters takes the place of a dozen.
-        fused = True if given and all(one.is_cuda for one in given) else None
+        # One kernel for each parameter, on a GPU one for all of them, takes the place of a dozen.
+        kinds = {one.device.type for one in given}
+        fused = True if len(kinds) == 1 and kinds <= {"cpu", "cuda"} else None
         return torch.optim.AdamW(given, learning_rate, betas, self.epsilon, weight_decay=self.decay, fused=fused)
 
 

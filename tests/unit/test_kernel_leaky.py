@@ -352,3 +352,23 @@ def test_stacked_perturbations_are_run_by_the_kernel_as_by_the_loop(
     assert taken.count("neurornn_leaky_forward") == len(acts) + 1
     network(x, perturb=acts[0]).outputs.sum().backward()  # one that is trained: by the loop
     assert taken.count("neurornn_leaky_forward") == len(acts) + 1
+
+
+@native
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("nonlinearity", ["relu", "tanh"])
+def test_long_runs_are_the_short_ones_side_by_side(form: Form, nonlinearity: str) -> None:
+    # What is larger than caches is written past them, from two million numbers on.
+    cell = LeakyRate(2, 128, tau=50.0, dt=20.0, form=form, nonlinearity=nonlinearity)
+    x = torch.randn(32, 600, 2, generator=generator(0))
+    assert x.shape[0] * x.shape[1] * 128 > 1 << 21
+
+    def run(part: Tensor) -> tuple[Tensor, Tensor]:
+        sent, _ = cell.rollout(part, cell.initial(len(part)))
+        (grad,) = torch.autograd.grad(sent.square().sum(), cell.w_in)
+        return sent.detach(), grad
+
+    sent, grad = run(x)
+    parts = [run(part) for part in x.split(8)]
+    assert torch.equal(sent, torch.cat([part for part, _ in parts]))
+    torch.testing.assert_close(grad, sum((part for _, part in parts), torch.zeros_like(grad)), rtol=1e-4, atol=1e-3)

@@ -5,7 +5,8 @@
    An operand holds the rows that are multiplied: first entries, which are what is fed back, and some more, the inputs
    or the gradients of the outputs. `put` writes a vector of the first, `put_first` and `put_more` write all of either.
    `pack` lays weights out in panels of COLUMNS columns. `multiply` gives up to ROWS rows, from b on, times weights, in
-   rows of whole panels; plus a bias, where there is one.
+   rows of whole panels; plus a bias, where there is one. Panels are taken from the last on where `back` is 1: a caller
+   that takes turns begins with those that it used last, which are in cache still if not all of the weights fit.
    A chunk gathers rows of two matrices, sources and values; `add_chunk` adds the sum of their outer products to `grad`.
    `begin_blocks` and `end_blocks` enclose all of it on each thread. */
 #ifndef NEURORNN_BLOCK_H
@@ -21,6 +22,16 @@
 
 /* How many panels a matrix of n columns has. */
 INLINE int64_t panels_of(int64_t n) { return (n + COLUMNS - 1) / COLUMNS; }
+
+/* How many steps a chunk has, if each adds `count` rows of `floats`: as many as fit, and of those and up to twice as many
+   what leaves the fewest rows empty, since rows are summed DEEP at a time. */
+UNUSED static int64_t chunk_steps(int64_t steps, int64_t count, int64_t floats) {
+    const int64_t rows = larger(CHUNK_FLOATS / floats, FEWEST_ROWS), fit = larger(rows / larger(count, 1), 1);
+    int64_t best = fit;
+    for (int64_t some = fit; some <= 2 * fit; some++)
+        if (up_to(some * count, DEEP) * best < up_to(best * count, DEEP) * some) best = some;
+    return least(steps, best);
+}
 
 /* Sums of a vector or four of columns. */
 INLINE void add_some_columns(const int some, const int many, float *grad, int64_t grad_row, const float *a,

@@ -21,6 +21,7 @@
 #define VECTORS 2
 #define COLUMNS 32
 #define DEEP 32  /* entries that one step sums over */
+#define FEWEST_ROWS 96 /* of a chunk: with fewer, going through all of the gradient takes longer than the sums */
 #define PIECES 3
 #define TILE 256 /* floats that a tile takes */
 
@@ -227,12 +228,15 @@ INLINE void sum_tiles(const int high, const int wide, int64_t deep, int64_t more
     }
 
 static void multiply(int tall, int64_t columns, int64_t first, int64_t more, struct operand a, int64_t b,
-                     const float *weights, const float *bias, float *to) {
+                     const float *weights, const float *bias, float *to, int64_t back) {
+    const int64_t panels = up_to(columns, COLUMNS) / COLUMNS;
     const int high = (tall + 15) / 16;
-    for (int64_t n = 0; n < columns; n += COLUMNS, weights += panel_of_tiles(first, more)) {
+    for (int64_t k = 0; k < panels; k++) {
+        const int64_t p = back ? panels - 1 - k : k, n = p * COLUMNS;
         const int wide = columns - n > 16 ? 2 : 1;
-        SUM_TILES(blocks_of(first), up_to(more, FEW) / FEW, a.at + b / 16 * a.row, a.row, PIECES * TILE, weights, TILE,
-                  VECTORS * TILE, PIECES * VECTORS * TILE, bias ? bias + n : 0, 0, to + n, up_to(columns, COLUMNS))
+        SUM_TILES(blocks_of(first), up_to(more, FEW) / FEW, a.at + b / 16 * a.row, a.row, PIECES * TILE,
+                  weights + p * panel_of_tiles(first, more), TILE, VECTORS * TILE, PIECES * VECTORS * TILE,
+                  bias ? bias + n : 0, 0, to + n, panels * COLUMNS)
     }
 }
 

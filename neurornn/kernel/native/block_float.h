@@ -7,6 +7,8 @@
 #define MATRIX_UNIT 0
 #define ROWS TALL
 #define COLUMNS PANEL
+#define DEEP 1
+#define FEWEST_ROWS 1
 
 INLINE void begin_blocks(void) {}
 INLINE void end_blocks(void) {}
@@ -58,11 +60,13 @@ UNUSED static void pack(float *to, const float *from, int64_t first, int64_t row
 }
 
 UNUSED static void multiply(int tall, int64_t columns, int64_t first, int64_t more, struct operand a, int64_t b,
-                     const float *weights, const float *bias, float *to) {
-    const int64_t depth = first + more;
-    for (int64_t p = 0; p * PANEL < columns; p++)
+                            const float *weights, const float *bias, float *to, int64_t back) {
+    const int64_t depth = first + more, panels = up_to(columns, PANEL) / PANEL;
+    for (int64_t k = 0; k < panels; k++) {
+        const int64_t p = back ? panels - 1 - k : k;
         product(tall, width_of(p, columns), depth, a.at + b * a.row, a.row, weights + p * depth * PANEL,
-                bias ? bias + p * PANEL : 0, 0, to + p * PANEL, up_to(columns, PANEL));
+                bias ? bias + p * PANEL : 0, 0, to + p * PANEL, panels * PANEL);
+    }
 }
 
 /* Sources lie in tiles of TALL columns, values in panels; both a little apart, lest they meet in the cache. */

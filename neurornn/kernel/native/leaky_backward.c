@@ -12,11 +12,9 @@ static int64_t readers_of(const struct leaky *c) {
     return c->grad_readout || c->grad_squeeze ? c->rank + c->outputs : 0;
 }
 
-/* Steps in a chunk: as many as fit the cache, but at least 1. */
 static int64_t chunk_of(const struct leaky *c, const struct sizes *s, int64_t count) {
     const int64_t reads = c->rank ? chunk_row(readers_of(c), c->units) : 0;
-    const int64_t fit = CHUNK_FLOATS / (count * (chunk_row(sources_of(c, s), c->units) + reads) + 1);
-    return least(c->steps, fit > 1 ? fit : 1);
+    return chunk_steps(c->steps, count, chunk_row(sources_of(c, s), c->units) + reads);
 }
 
 static int64_t backward_room(const struct leaky *c, const struct sizes *s, int64_t count) {
@@ -148,7 +146,7 @@ INLINE void backward_share(const int form, const int gate, const int plain, cons
                       c->sent + (w->first * T + t) * N, T * N, N, count);
         for (int64_t b = 0; b < count; b += ROWS) {
             const int tall = (int)least(ROWS, count - b);
-            multiply(tall, N, s.fed, O, now, b, w->panels, 0, tile);
+            multiply(tall, N, s.fed, O, now, b, w->panels, 0, tile, t & 1);
             for (int64_t i = b; i < b + tall; i++) {
                 const int64_t trial = w->first + i, line = trial * T + t;
                 const float *earlier = form == CURRENT ? c->state : c->sent;
@@ -184,7 +182,7 @@ INLINE void backward_share(const int form, const int gate, const int plain, cons
         }
         for (int64_t b = 0; c->grad_x && b < count; b += ROWS) {
             const int tall = (int)least(ROWS, count - b);
-            multiply(tall, I, N, 0, R ? apart : now, b, w->panels_x, 0, tile);
+            multiply(tall, I, N, 0, R ? apart : now, b, w->panels_x, 0, tile, t & 1);
             for (int i = 0; i < tall; i++)
                 memcpy(c->grad_x + ((w->first + b + i) * T + t) * I, tile + i * in_width, 4 * (size_t)I);
         }
@@ -199,7 +197,7 @@ INLINE void backward_share(const int form, const int gate, const int plain, cons
     for (int64_t i = 0; c->grad_start && i < count; i++) put_more(now, i, nothing, O);
     for (int64_t b = 0; c->grad_start && b < count; b += ROWS) { /* what r before the first step did, and the h kept */
         const int tall = (int)least(ROWS, count - b);
-        multiply(tall, N, s.fed, O, now, b, w->panels, 0, tile);
+        multiply(tall, N, s.fed, O, now, b, w->panels, 0, tile, 0);
         for (int i = 0; i < tall; i++)
             for (int64_t n = 0; n < N; n += LANES) {
                 const int64_t at = (w->first + b + i) * N + n;

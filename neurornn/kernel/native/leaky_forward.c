@@ -64,10 +64,7 @@ INLINE void settle(const int form, const int gate, const int plain, const struct
         h += through(gate, u, open);
     } else if (form == RATE) {
         const vec rate = hyperbolic_tangent(u);
-        if (c->rate) {
-            store_some(c->rate + here, rate, left);
-            soon_written(c->rate + here + c->units);
-        }
+        if (c->rate) leave(w->streamed, c->rate + here, rate, left, c->units);
         h += load(w->gain + n) * rate;
     } else {
         h += u;
@@ -80,14 +77,8 @@ INLINE void settle(const int form, const int gate, const int plain, const struct
     if (!plain && at->act.offset) r += load_some(at->act.offset + n, left);
     if (at->r) store(at->r + n, r);
     if (at->fed) put(at->fed, n, r);
-    if (c->sent) {
-        store_some(c->sent + here, r, left);
-        soon_written(c->sent + here + c->units);
-    }
-    if (form == CURRENT && c->state) {
-        store_some(c->state + here, h, left);
-        soon_written(c->state + here + c->units);
-    }
+    if (c->sent) leave(w->streamed, c->sent + here, r, left, c->units);
+    if (form == CURRENT && c->state) leave(w->streamed, c->state + here, h, left, c->units);
 }
 
 /* Write what a trial feeds back: what it sent, r, squeezed where the weights are of low rank. */
@@ -128,7 +119,7 @@ INLINE void forward_share(const int form, const int gate, const int plain, const
             put_more(now, i, c->x + (turn_of(w->first + i, c->x_trials) * T + t) * I, I);
         for (int64_t b = 0; b < w->count; b += ROWS) {
             const int tall = (int)least(ROWS, w->count - b);
-            multiply(tall, N, s.fed, I, now, b, w->panels, w->bias, tile);
+            multiply(tall, N, s.fed, I, now, b, w->panels, w->bias, tile, t & 1);
             for (int64_t i = b; i < b + tall; i++) {
                 const int64_t trial = w->first + i;
                 float *r = rows + i * s.wide;
@@ -149,7 +140,7 @@ INLINE void forward_share(const int form, const int gate, const int plain, const
                 for (int64_t o = 0; o < O; o++) out[o] = answer[o] + w->shift[o];
             }
             if (!apart) continue;
-            multiply(tall, O, N, 0, next, b, w->panels_out, w->shift, tile);
+            multiply(tall, O, N, 0, next, b, w->panels_out, w->shift, tile, t & 1);
             for (int64_t i = 0; i < tall; i++)
                 memcpy(c->out + ((w->first + b + i) * T + t) * O, tile + i * out_width, 4 * (size_t)O);
         }
@@ -198,11 +189,13 @@ int NAMED(leaky_forward)(const struct leaky *c) {
     first_touched(c->sent, all_states);
     first_touched(c->state, all_states);
     first_touched(c->rate, all_states);
+    const int streamed = is_streamed(c->sent, all_states, N) && is_streamed(c->state, all_states, N) &&
+                         is_streamed(c->rate, all_states, N); /* 0 is aligned */
     struct share share[MOST_THREADS];
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
-                                  .group = group,
+                                  .group = group, .streamed = streamed,
                                   .panels = panels, .bias = bias, .keep = keep_, .gain = gain, .scale = scale,
                                   .squeeze = squeeze, .readout = readout, .panels_out = panels_out, .shift = shift,
                                   .room = take(&room, own)};

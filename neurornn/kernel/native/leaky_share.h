@@ -29,6 +29,7 @@ struct share {
     struct sizes s;
     int64_t first, count; /* trials */
     int64_t group;        /* of them that go through the steps together */
+    int streamed;         /* whether the large arrays are written past the caches */
     int64_t chunk;        /* steps of a chunk: that of the largest share, for which the room is meant */
     const float *panels, *panels_x, *panels_out; /* packed weights; backward the inputs' apart, forward the readout's */
     const float *bias, *shift, *keep, *gain, *scale; /* padded to whole panels */
@@ -111,6 +112,7 @@ static int64_t trials_together(const struct sizes *s) {
             WHAT##_group(&part);                                                                                  \
         }                                                                                                         \
         end_blocks();                                                                                             \
+        settled();                                                                                                \
         restore_tiny(before);                                                                                     \
     }
 

@@ -8,8 +8,7 @@
 static int64_t rows_of(int64_t n) { return up_to(n, 16); }
 
 static int64_t chunk_of(const struct lif *c, int64_t count) {
-    const int64_t fit = CHUNK_FLOATS / (count * (chunk_row(c->units, c->units) + chunk_row(c->inputs, c->units)) + 1);
-    return least(c->steps, fit > 1 ? fit : 1);
+    return chunk_steps(c->steps, count, chunk_row(c->units, c->units) + chunk_row(c->inputs, c->units));
 }
 
 static int64_t backward_room(const struct lif *c, const struct sizes *s, int64_t count) {
@@ -135,7 +134,7 @@ INLINE void backward_share(const int plain, const int which, const struct share 
         for (int64_t i = 0; i < count && O; i++) put_more(now, i, c->grad_out + ((w->first + i) * T + t) * O, O);
         for (int64_t b = 0; b < count; b += ROWS) {
             const int tall = (int)least(ROWS, count - b);
-            multiply(tall, N, N, O, now, b, w->panels, 0, tile);
+            multiply(tall, N, N, O, now, b, w->panels, 0, tile, t & 1);
             for (int64_t i = b; i < b + tall; i++) {
                 const int64_t at = i * wide, line = ((w->first + i) * T + t) * N;
                 const struct carried of = {of_i + at, of_v + at, of_a + at};
@@ -183,7 +182,7 @@ INLINE void backward_share(const int plain, const int which, const struct share 
         }
         for (int64_t b = 0; c->grad_x && b < count; b += ROWS) {
             const int tall = (int)least(ROWS, count - b);
-            multiply(tall, I, N, 0, c->direct ? apart : now, b, w->panels_x, 0, tile);
+            multiply(tall, I, N, 0, c->direct ? apart : now, b, w->panels_x, 0, tile, t & 1);
             for (int i = 0; i < tall; i++)
                 memcpy(c->grad_x + ((w->first + b + i) * T + t) * I, tile + i * in_width, 4 * (size_t)I);
         }

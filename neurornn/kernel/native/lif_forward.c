@@ -91,11 +91,9 @@ INLINE int64_t settle(const int plain, const struct lif *c, const struct share *
     store(of->current + n, i);
     store(of->voltage + n, v);
     store(of->spikes + n, out);
-    store_some(c->sent + line + n, out, left);
-    soon_written(c->sent + line + n + c->units);
+    leave(w->streamed, c->sent + line + n, out, left, c->units);
     if (c->above) {
-        store_some(c->above + line + n, s, left);
-        soon_written(c->above + line + n + c->units);
+        leave(w->streamed, c->above + line + n, s, left, c->units);
         const uint32_t bits = to_bits(spiked);
         uint8_t *to = (uint8_t *)c->spiked + bits_at + n / 8;
         to[0] = (uint8_t)bits;
@@ -231,13 +229,15 @@ int NAMED(lif_forward)(const struct lif *c) {
     pack_rows(panels, PANEL, 0, N, c->weights, N, N, N, 1);
     pack_rows(panels_x, PANEL, 0, I, c->weights + N * N, I, N, N, 1);
     for (int64_t n = 0; n < N + I; n++) pad(rows + n * wide, c->weights + n * N, N, wide);
-    first_touched(c->sent, c->trials * c->steps * N);
-    first_touched(c->above, c->trials * c->steps * N);
+    const int64_t all_states = c->trials * c->steps * N;
+    first_touched(c->sent, all_states);
+    first_touched(c->above, all_states);
+    const int streamed = is_streamed(c->sent, all_states, N) && is_streamed(c->above, all_states, N);
     struct share share[MOST_THREADS];
     for (int64_t i = 0; i < shares; i++) {
         const int64_t first = c->trials * i / shares;
         share[i] = (struct share){.c = c, .s = s, .first = first, .count = c->trials * (i + 1) / shares - first,
-                                  .group = group,
+                                  .group = group, .streamed = streamed,
                                   .panels = panels, .panels_x = panels_x, .rows = rows, .bias = constant[0],
                                   .synapse = constant[1], .membrane = constant[2], .drive = constant[3],
                                   .threshold = constant[4], .reset = constant[5], .adapt = constant[6],

@@ -35,6 +35,7 @@ struct share {
     struct sizes s;
     int64_t first, count;                 /* trials */
     int64_t group;                        /* of them that go through the steps together */
+    int streamed;                         /* whether the large arrays are written past the caches */
     int64_t chunk;                        /* steps of a chunk: that of the largest share, for which the room is meant */
     const float *panels, *panels_x;       /* packed weights; backward, turned, as block.h wants them */
     const float *rows;                    /* forward: all weights row by row, for events */
@@ -59,6 +60,7 @@ INLINE void in_groups(const struct share *whole, void (*pass)(const struct share
         pass(&part);
     }
     end_blocks();
+    settled();
     restore_tiny(before);
 }
 

@@ -83,6 +83,24 @@ INLINE void store_some(float *to, vec v, int64_t n) {
 INLINE void soon_read(const void *at) { __builtin_prefetch(at, 0); }
 INLINE void soon_written(const void *at) { __builtin_prefetch(at, 1); }
 
+/* Write a whole vector past the caches, where there is such a store; `to` is aligned to it. Whoever reads it on another
+   thread needs `settled` first. */
+INLINE void stream(float *to, vec v) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_stream_ps(to, (__m256)v);
+#else
+    store(to, v);
+#endif
+}
+
+INLINE void settled(void) {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
+
 INLINE vec keep(vec v, ivec where) { return (vec)((ivec)v & where); }
 
 INLINE vec choose(ivec where, vec a, vec b) { return (vec)(((ivec)a & where) | ((ivec)b & ~where)); }

@@ -87,6 +87,24 @@ static void release(float *work) {
     free(room <= MOST_SPARE ? atomic_exchange(&spare, at) : at);
 }
 
+/* A run's large arrays (B, T, N) are written once and next read by the backward pass. Beyond what caches hold, they would
+   only push the weights out of them. */
+#define STREAMED_FLOATS ((int64_t)1 << 21)
+
+UNUSED static int is_streamed(const float *at, int64_t floats, int64_t units) {
+    return floats >= STREAMED_FLOATS && units % LANES == 0 && (uintptr_t)at % (4 * LANES) == 0;
+}
+
+/* Write a vector of a row of such an array. */
+INLINE void leave(const int streamed, float *at, vec v, int64_t left, int64_t row) {
+    if (streamed) {
+        stream(at, v);
+    } else {
+        store_some(at, v, left);
+        soon_written(at + row);
+    }
+}
+
 /* Tell the system that a large array is about to be touched for the first time: it may come in pages of 2 MiB, with a
    fault for each of them instead of one for each 4 KiB. Allocators reuse smaller ones. */
 UNUSED static void first_touched(void *at, int64_t floats) {
