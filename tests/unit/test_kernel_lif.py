@@ -292,3 +292,35 @@ def test_a_backward_pass_needs_what_the_forward_pass_keeps() -> None:
     left = lif_torch.forward(which, given_._replace(weights=torch.zeros(5, 2)), False, False)
     with pytest.raises(RuntimeError, match=r"kernel\.lif: the forward pass kept nothing for a backward pass"):
         lif_torch.backward(which, given_, left, left, (True,) * 17)
+
+
+@native
+def test_long_runs_are_the_short_ones_side_by_side() -> None:
+    # What is larger than caches is written past them, from two million numbers on; units that spike in a fifth of the
+    # steps take the dense way to the weights' gradient.
+    n_trials, n_steps, n_units, n_in = 40, 500, 128, 5
+    stream = generator(0)
+    x = 3 * torch.randn(n_trials, n_steps, n_in, generator=stream)
+    w_in = torch.randn(n_units, n_in, generator=stream).requires_grad_()
+    w_rec = (0.3 * torch.randn(n_units, n_units, generator=stream) / n_units**0.5).requires_grad_()
+    readout = torch.randn(3, n_units, generator=stream).requires_grad_()
+    constants = {"synapse": 0.8, "membrane": 0.9, "drive": 0.1, "threshold": 1.0, "reset": 1.0}
+    given = {name: torch.full((n_units,), value) for name, value in constants.items()}
+    assert n_trials * n_steps * n_units > 1 << 21
+
+    def run(part: Tensor) -> tuple[Tensor, ...]:
+        start = (torch.zeros(len(part), n_units),) * 3
+        bias = torch.zeros(n_units)
+        spikes, _, out = lif_sequence(
+            lif_native, part, start, None, w_in=w_in, w_rec=w_rec, bias=bias, read=Read(readout, None), **given
+        )
+        assert out is not None
+        return spikes.detach(), *torch.autograd.grad(out.square().sum(), (w_in, w_rec, readout))
+
+    spikes, *grads = run(x)
+    assert 0.15 < spikes.mean() < 0.5
+    parts = [run(part) for part in x.split(8)]
+    assert torch.equal(spikes, torch.cat([part[0] for part in parts]))
+    for i, grad in enumerate(grads, 1):
+        wanted = sum((part[i] for part in parts), torch.zeros_like(grad))
+        assert (grad - wanted).abs().max() < 1e-5 * wanted.abs().max()

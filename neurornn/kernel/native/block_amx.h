@@ -177,10 +177,11 @@ static void pack(float *to, const float *from, int64_t first, int64_t row, int64
 }
 
 /* Sum products of pieces over `deep` steps into `high` x `wide` tiles, which begin as `from` (0 where that is null);
-   then over `more` tiles, where all pieces lie side by side. From one pair of pieces to the next only one changes. */
-INLINE void sum_tiles(const int high, const int wide, int64_t deep, int64_t more, const float *a, int64_t a_apart,
-                      int64_t a_next, const float *b, int64_t b_apart, int64_t b_piece, int64_t b_next,
-                      const float *from, int64_t from_row, float *to, int64_t to_row) {
+   then over `more` tiles, where all pieces lie side by side. From one pair of pieces to the next only one changes. Three
+   pairs are enough where `exact` says that all of a has one piece, as spikes do. */
+INLINE void sum_tiles(const int high, const int wide, const int exact, int64_t deep, int64_t more, const float *a,
+                      int64_t a_apart, int64_t a_next, const float *b, int64_t b_apart, int64_t b_piece,
+                      int64_t b_next, const float *from, int64_t from_row, float *to, int64_t to_row) {
 #define EACH_TILE(WHAT)                                                                                           \
     WHAT(0, 0, 0, 4, 6)                                                                                           \
     if (wide > 1) WHAT(1, 0, 1, 4, 7)                                                                             \
@@ -202,8 +203,9 @@ INLINE void sum_tiles(const int high, const int wide, int64_t deep, int64_t more
     for (int64_t k = 0; k < deep; k++, a += a_next, b += b_next) {
         TAKE_A(0) TAKE_B(2) EACH_TILE(SUM)
         TAKE_B(1) EACH_TILE(SUM)
-        TAKE_A(1) EACH_TILE(SUM)
+        if (!exact) { TAKE_A(1) EACH_TILE(SUM) }
         TAKE_B(0) EACH_TILE(SUM)
+        if (exact) continue;
         TAKE_A(2) EACH_TILE(SUM)
         TAKE_A(0) EACH_TILE(SUM)
     }
@@ -219,12 +221,12 @@ INLINE void sum_tiles(const int high, const int wide, int64_t deep, int64_t more
 #undef EACH_TILE
 }
 
-#define SUM_TILES(...)                                                                                            \
+#define SUM_TILES(EXACT, ...)                                                                                            \
     {                                                                                                             \
-        if (high > 1 && wide > 1) sum_tiles(2, 2, __VA_ARGS__);                                                   \
-        else if (high > 1) sum_tiles(2, 1, __VA_ARGS__);                                                          \
-        else if (wide > 1) sum_tiles(1, 2, __VA_ARGS__);                                                          \
-        else sum_tiles(1, 1, __VA_ARGS__);                                                                        \
+        if (high > 1 && wide > 1) sum_tiles(2, 2, EXACT, __VA_ARGS__);                                                   \
+        else if (high > 1) sum_tiles(2, 1, EXACT, __VA_ARGS__);                                                          \
+        else if (wide > 1) sum_tiles(1, 2, EXACT, __VA_ARGS__);                                                          \
+        else sum_tiles(1, 1, EXACT, __VA_ARGS__);                                                                        \
     }
 
 static void multiply(int tall, int64_t columns, int64_t first, int64_t more, struct operand a, int64_t b,
@@ -234,7 +236,7 @@ static void multiply(int tall, int64_t columns, int64_t first, int64_t more, str
     for (int64_t k = 0; k < panels; k++) {
         const int64_t p = back ? panels - 1 - k : k, n = p * COLUMNS;
         const int wide = columns - n > 16 ? 2 : 1;
-        SUM_TILES(blocks_of(first), up_to(more, FEW) / FEW, a.at + b / 16 * a.row, a.row, PIECES * TILE,
+        SUM_TILES(0, blocks_of(first), up_to(more, FEW) / FEW, a.at + b / 16 * a.row, a.row, PIECES * TILE,
                   weights + p * panel_of_tiles(first, more), TILE, VECTORS * TILE, PIECES * VECTORS * TILE,
                   bias ? bias + n : 0, 0, to + n, panels * COLUMNS)
     }
@@ -245,6 +247,7 @@ struct chunk {
     float *sources, *values, *turned, *pairs;
     int64_t outer, inner; /* columns of the sources and of the values, the rows and the columns of the gradient */
     int64_t most, rows;   /* rows that there is room for, and that are there */
+    int exact;            /* whether no source has more than 8 bits */
     int64_t source_row, value_row;
     float *grad;
     int64_t grad_row;
@@ -352,8 +355,12 @@ UNUSED static void add_chunk(struct chunk *c) {
         for (int64_t n = 0; n < wide_tiles; n += 2) {
             const int high = (int)least(2, high_tiles - m), wide = (int)least(2, wide_tiles - n);
             float *sum = c->grad + m * 16 * c->grad_row + n * 16;
-            SUM_TILES(deep, 0, c->turned + m * deep * next, deep * next, next, c->pairs + n * deep * next, deep * next,
-                      TILE, next, sum, c->grad_row, sum, c->grad_row)
+#define SUM_CHUNK(EXACT)                                                                                          \
+    SUM_TILES(EXACT, deep, 0, c->turned + m * deep * next, deep * next, next, c->pairs + n * deep * next,         \
+              deep * next, TILE, next, sum, c->grad_row, sum, c->grad_row)
+            if (c->exact) SUM_CHUNK(1)
+            else SUM_CHUNK(0)
+#undef SUM_CHUNK
         }
     c->rows = 0;
 }

@@ -74,6 +74,7 @@ struct chunk {
     float *sources, *values;
     int64_t outer, inner; /* columns of the sources and of the values, the rows and the columns of the gradient */
     int64_t most, rows;   /* rows that there is room for, and that are there */
+    int exact;            /* whether no source has more than 8 bits: of no use here */
     float *grad;
     int64_t grad_row;
 };

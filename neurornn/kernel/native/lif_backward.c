@@ -106,6 +106,14 @@ INLINE int64_t count_bits(const uint8_t *bits, int64_t n) {
     return found;
 }
 
+/* How many entries of a row are not 0. */
+INLINE int64_t count_entries(const float *row, int64_t n) {
+    int64_t found = 0;
+    for (int64_t at = 0; at < n; at += LANES)
+        found += __builtin_popcount(to_bits(load_some(row + at, n - at) != all(0.0f)));
+    return found;
+}
+
 static int64_t spikes_of(const uint8_t *bits, int64_t n, int32_t *index) {
     int64_t found = 0;
     for (int64_t at = 0; at < n; at += LANES, bits += LANES / 8)
@@ -154,32 +162,30 @@ INLINE void backward_share(const int plain, const int which, const struct share 
         const struct operand swap = now;
         now = next;
         next = swap;
-        for (int64_t i = 0; c->grad_weights && i < count; i++) {
-            const int64_t trial = w->first + i, line = trial * T + t;
-            const float *drive = inside + i * wide, *drive_x = outside + i * wide, *x = c->x + line * I;
-            const float *z = t ? c->sent + (line - 1) * N : c->spikes + trial * N; /* that before the first is any row */
-            const uint8_t *bits = t ? (const uint8_t *)c->spiked + (line - 1) * s.bits_row : 0;
-            if ((t ? count_bits(bits, N) : N) * DENSE > N) add_dense(&inner, z, drive);
-            else add_entries(w->grad_weights, wide, 0, drive, index, spikes_of(bits, N, index));
-            const int64_t found = entries_of(x, I, index);
-            if (found * DENSE > I) add_dense(&outer, x, drive_x);
-            else add_entries(w->grad_x, wide, x, drive_x, index, found);
-            if (t > 1) soon_read(bits - s.bits_row);
-            for (int64_t n = 0; t && n < I; n += 16) soon_read(x - I + n);
-        }
-        if (inner.rows + count > most || t == 0) add_chunk(&inner);
-        if (outer.rows + count > most || t == 0) add_chunk(&outer);
-        for (int64_t i = 0; c->grad_readout && i < count; i++) { /* what is read out of this step's spikes */
-            const int64_t line = (w->first + i) * T + t;
-            const int64_t events = spikes_of((const uint8_t *)c->spiked + line * s.bits_row, N, index);
-            for (int64_t o = 0; o < O; o += LANES) {
-                const vec arriving = load_some(c->grad_out + line * O + o, O - o);
-                for (int64_t k = 0; k < events; k++) {
-                    float *to = w->grad_read + index[k] * s.out_wide + o;
-                    store(to, load(to) + arriving);
-                }
+        if (c->grad_weights) {
+            const float *z = t ? c->sent + (w->first * T + t - 1) * N : c->spikes + w->first * N;
+            const uint8_t *bits = t ? (const uint8_t *)c->spiked + (w->first * T + t - 1) * s.bits_row : 0;
+            int64_t spikes = 0, entries = 0;
+            for (int64_t i = 0; i < count; i++) {
+                spikes += t ? count_bits(bits + i * T * s.bits_row, N) : N; /* what is before the first is any row */
+                entries += count_entries(c->x + ((w->first + i) * T + t) * I, I);
+            }
+            for (int64_t i = 0; i < count; i++) {
+                const float *drive = inside + i * wide, *x = c->x + ((w->first + i) * T + t) * I;
+                if (spikes * DENSE > count * N) add_dense(&inner, z + i * (t ? T * N : N), drive);
+                else add_entries(w->grad_weights, wide, 0, drive, index, spikes_of(bits + i * T * s.bits_row, N, index));
+                if (entries * DENSE > count * I) add_dense(&outer, x, outside + i * wide);
+                else add_entries(w->grad_x, wide, x, outside + i * wide, index, entries_of(x, I, index));
+                if (t > 1) soon_read(bits + (i * T - 1) * s.bits_row);
+                for (int64_t n = 0; t && n < I; n += 16) soon_read(x - I + n);
             }
         }
+        inner.exact = t > 0; /* spikes but for those before the first step, which may be anything */
+        if (inner.rows + count > most || t == 0) add_chunk(&inner);
+        if (outer.rows + count > most || t == 0) add_chunk(&outer);
+        if (c->grad_readout)
+            add_rows(w->grad_read, wide, c->grad_out + (w->first * T + t) * O, T * O, O,
+                     c->sent + (w->first * T + t) * N, T * N, N, count);
         for (int64_t b = 0; c->grad_x && b < count; b += ROWS) {
             const int tall = (int)least(ROWS, count - b);
             multiply(tall, I, N, 0, c->direct ? apart : now, b, w->panels_x, 0, tile, t & 1);
@@ -207,7 +213,7 @@ int NAMED(lif_backward)(const struct lif *c) {
     const int64_t most = least(group, (c->trials + shares - 1) / shares);
     const int64_t own = up_to(backward_room(c, &s, most), 16);
     const int64_t of_weights = up_to(rows_of(N) * wide, 16), of_x = up_to(rows_of(I) * wide, 16);
-    const int64_t sums = of_weights + of_x + up_to(wide, 16), read = up_to((O ? N : 0) * s.out_wide, 16);
+    const int64_t sums = of_weights + of_x + up_to(wide, 16), read = up_to(O * wide, 16);
     float *whole = reserve(weights_room(N, O, N) + weights_room(N, 0, I) + 5 * up_to(width, 16) +
                            shares * (own + sums + read));
     if (!whole) return 1;
@@ -242,11 +248,11 @@ int NAMED(lif_backward)(const struct lif *c) {
             for (int64_t i = 0; i < shares; i++) sum += load(share[i].grad_weights + at + n);
             store_some(c->grad_weights + k * N + n, sum, N - n);
         }
-    for (int64_t n = 0; c->grad_readout && n < N; n++)
-        for (int64_t o = 0; o < O; o++) {
-            float sum = 0.0f;
-            for (int64_t i = 0; i < shares; i++) sum += share[i].grad_read[n * s.out_wide + o];
-            c->grad_readout[o * N + n] = sum;
+    for (int64_t o = 0; c->grad_readout && o < O; o++)
+        for (int64_t n = 0; n < N; n += LANES) {
+            vec sum = {0};
+            for (int64_t i = 0; i < shares; i++) sum += load(share[i].grad_read + o * wide + n);
+            store_some(c->grad_readout + o * N + n, sum, N - n);
         }
     release(whole);
     return 0;

@@ -43,7 +43,7 @@ struct share {
     const float *readout, *shift;         /* forward: a row of O weights for each unit */
     float *room;                          /* this thread's own memory */
     float *grad_weights, *grad_x, *grad_bias, *grad_read; /* summed over threads afterwards: rows of `wide`, those of
-                                                             the first two in whole tiles; (N, out_wide) */
+                                                             the first two in whole tiles */
 };
 
 static int64_t trials_together(const struct sizes *s) {
