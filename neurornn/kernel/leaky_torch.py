@@ -3,6 +3,8 @@
 Inside, time is the first axis: all of a step lies side by side in memory, and so do the steps that a product takes.
 """
 
+import threading
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -65,12 +67,12 @@ def backward(
     back = recurrent.mT.contiguous()
     spread = None if given.squeeze is None else given.squeeze.mT.contiguous()
     slopes = _slopes(which, given, kept)  # (time, trial, unit), as all here
-    drives = torch.empty_like(slopes)
     above, current = which.place is Place.RATE, which.place is Place.CURRENT
-    states = torch.empty_like(slopes) if above else drives  # adjoints of h
+    drives, adjoints, copied = _room(3, slopes, lasting=wanted[2])  # the gradient of noise is one of them
+    states = adjoints if above else drives  # adjoints of h
     arriving: list[Tensor | None] = [None] * n_steps
     if grad_sent is not None:  # a copy, to which the rest is added step by step
-        arriving = list(grad_sent.transpose(0, 1).clone(memory_format=torch.contiguous_format).unbind())
+        arriving = list(copied.copy_(grad_sent.transpose(0, 1)).unbind())
     last = arriving[-1] if n_steps else None
     through = torch.zeros_like(given.start) if last is None else last
     after, of_after = (torch.zeros_like(given.start), 0.0) if grad_last is None else (grad_last, 1.0)
@@ -87,6 +89,27 @@ def backward(
         fed, onto = (drive, back) if spread is None else (drive @ back, spread)
         through = fed @ onto if before is None else before.addmm_(fed, onto)
     return _collect(which, given, kept, drives, states, after * factor, through, afferent, wanted)
+
+
+class _Spare(threading.local):
+    """Memory that a thread keeps from one backward pass to the next: fresh one costs a page fault for each 4 KiB."""
+
+    flat = torch.empty(0)
+
+
+_spare = _Spare()
+MOST_SPARE = 1 << 26
+"""Bytes of it that are kept."""
+
+
+def _room(count: int, like: Tensor, lasting: bool) -> tuple[Tensor, ...]:
+    """Return arrays of the shape of `like`; unless they are `lasting`, the next call on this thread takes them again."""
+    whole = count * like.numel()
+    if lasting or like.device.type != "cpu" or whole * like.element_size() > MOST_SPARE:
+        return tuple(torch.empty_like(like, memory_format=torch.contiguous_format) for _ in range(count))
+    if _spare.flat.numel() < whole or _spare.flat.dtype != like.dtype:
+        _spare.flat = like.new_empty(whole)
+    return tuple(part.view(like.shape) for part in _spare.flat[:whole].chunk(count)) if whole else (like,) * count
 
 
 def _collect(

@@ -372,3 +372,20 @@ def test_long_runs_are_the_short_ones_side_by_side(form: Form, nonlinearity: str
     parts = [run(part) for part in x.split(8)]
     assert torch.equal(sent, torch.cat([part for part, _ in parts]))
     torch.testing.assert_close(grad, sum((part for _, part in parts), torch.zeros_like(grad)), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_gradients_outlive_the_next_backward_pass(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEURORNN_BACKEND", "torch")  # which works in memory that it keeps
+    cell = LeakyRate(3, 12, tau=50.0, dt=20.0, form=form, train_tau=True)
+
+    def grads(seed: int) -> tuple[Tensor, ...]:
+        x, noise = (torch.randn(4, 9, n, generator=generator(seed + i)).requires_grad_() for i, n in enumerate((3, 12)))
+        start = torch.randn(4, 12, generator=generator(seed + 2)).requires_grad_()
+        sent, (last,) = cell.rollout(x, (start,), noise)
+        return torch.autograd.grad(sent.square().sum() + last.sum(), (x, noise, start, *cell.parameters()))
+
+    first = grads(0)
+    copies = [one.clone() for one in first]
+    grads(10)
+    assert all(torch.equal(one, copy) for one, copy in zip(first, copies, strict=True))
