@@ -103,7 +103,7 @@ MOST_SPARE = 1 << 26
 
 
 def _room(count: int, like: Tensor, lasting: bool) -> tuple[Tensor, ...]:
-    """Return arrays of the shape of `like`; unless they are `lasting`, the next call on this thread takes them again."""
+    """Return arrays of the shape of `like`; unless they are `lasting`, the thread's next call takes them again."""
     whole = count * like.numel()
     if lasting or like.device.type != "cpu" or whole * like.element_size() > MOST_SPARE:
         return tuple(torch.empty_like(like, memory_format=torch.contiguous_format) for _ in range(count))
