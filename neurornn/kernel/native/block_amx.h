@@ -221,12 +221,12 @@ INLINE void sum_tiles(const int high, const int wide, const int exact, int64_t d
 #undef EACH_TILE
 }
 
-#define SUM_TILES(EXACT, ...)                                                                                            \
+#define SUM_TILES(EXACT, ...)                                                                                     \
     {                                                                                                             \
-        if (high > 1 && wide > 1) sum_tiles(2, 2, EXACT, __VA_ARGS__);                                                   \
-        else if (high > 1) sum_tiles(2, 1, EXACT, __VA_ARGS__);                                                          \
-        else if (wide > 1) sum_tiles(1, 2, EXACT, __VA_ARGS__);                                                          \
-        else sum_tiles(1, 1, EXACT, __VA_ARGS__);                                                                        \
+        if (high > 1 && wide > 1) sum_tiles(2, 2, EXACT, __VA_ARGS__);                                            \
+        else if (high > 1) sum_tiles(2, 1, EXACT, __VA_ARGS__);                                                   \
+        else if (wide > 1) sum_tiles(1, 2, EXACT, __VA_ARGS__);                                                   \
+        else sum_tiles(1, 1, EXACT, __VA_ARGS__);                                                                 \
     }
 
 static void multiply(int tall, int64_t columns, int64_t first, int64_t more, struct operand a, int64_t b,
